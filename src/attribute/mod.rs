@@ -1,0 +1,3 @@
+//! Evidence, catalog and endpoint map to labels.
+
+pub mod label;

@@ -1,0 +1,87 @@
+//! A flow that has ended: what is known of it, before anyone judges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::evidence::{Direction, Evidence};
+use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};
+use crate::model::packet::Frame;
+use crate::model::time::Timestamp;
+
+/// How a flow stood when it was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The capture ended while it was going on.
+    Open,
+    /// Both sides said FIN, or one did and the other fell silent.
+    Closed,
+    /// One side said RST.
+    Reset,
+    /// Only one side was ever heard, and it asked for an answer.
+    Unanswered,
+    /// It fell silent.
+    Idle,
+    /// It was given up because there were more flows than the bound.
+    Evicted,
+}
+
+impl State {
+    /// As in the rows.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Closed => "closed",
+            State::Reset => "reset",
+            State::Unanswered => "unanswered",
+            State::Idle => "idle",
+            State::Evicted => "evicted",
+        }
+    }
+}
+
+/// Both directions of a five-tuple, from its first packet to its last.
+#[derive(Clone, Debug)]
+pub struct EndedFlow {
+    /// The five-tuple of its first packet: `Forward` is from its source to its destination.
+    pub tuple: FiveTuple,
+    /// The frame of its first packet.
+    pub first_frame: Frame,
+    /// When its first packet was captured.
+    pub start: Timestamp,
+    /// When its last packet was captured.
+    pub end: Timestamp,
+    /// Packets, by direction (`Direction::index`).
+    pub packets: [u64; 2],
+    /// Bytes on the wire from the IP header on, by direction.
+    pub bytes: [u64; 2],
+    /// How it stood.
+    pub state: State,
+    /// The client's direction, where a handshake or the payload settled it.
+    pub client: Option<Direction>,
+    /// From SYN to the ACK that answers the SYN-ACK, where all three were seen.
+    pub handshake: Option<Duration>,
+    /// From the first payload of the client to the first payload of the server after it.
+    pub response: Option<Duration>,
+    /// The outermost VLAN identifier of its first packet.
+    pub vlan: Option<u16>,
+    /// The tunnel that it ran in.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// Security parameters index of its first packet, for ESP and AH.
+    pub spi: Option<u32>,
+    /// GRE key of its first packet.
+    pub gre_key: Option<u32>,
+    /// Time to live of the first packet of each direction.
+    pub ttl: [Option<u8>; 2],
+    /// What its payload proved, in the order of the frames; bounded.
+    pub evidence: Vec<Evidence>,
+}
+
+impl EndedFlow {
+    /// The sender in this direction.
+    pub fn sender(&self, direction: Direction) -> Peer {
+        match direction {
+            Direction::Forward => self.tuple.source,
+            Direction::Reverse => self.tuple.destination,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Packets to flows.
+
+pub mod ended;

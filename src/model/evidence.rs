@@ -1,0 +1,111 @@
+//! What a payload proved: claims, and claims with the frame that proves them.
+
+use std::net::IpAddr;
+
+use crate::model::five_tuple::IpProtocol;
+use crate::model::packet::Frame;
+use crate::model::protocol::Protocol;
+use crate::model::time::Timestamp;
+use crate::model::uuid::Interface;
+
+/// One way of a flow, told by the packet that opened it, before it is known who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// The way of the flow's first packet.
+    Forward,
+    /// The way back.
+    Reverse,
+}
+
+impl Direction {
+    /// The other way.
+    pub fn reversed(self) -> Direction {
+        match self {
+            Direction::Forward => Direction::Reverse,
+            Direction::Reverse => Direction::Forward,
+        }
+    }
+
+    /// 0 or 1, to index a pair kept for both ways.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Where something listens, as a negotiation named it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// A port. Without an address, or with an unspecified one, it is the answering server's own.
+    Port {
+        /// The address that the answer named, if any.
+        address: Option<IpAddr>,
+        /// TCP or UDP.
+        protocol: IpProtocol,
+        /// The port; never 0.
+        port: u16,
+    },
+    /// A named pipe, lower case, without `\PIPE\`.
+    Pipe(String),
+}
+
+/// Which negotiation assigned an endpoint to a flow that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Assignment {
+    /// FTP PORT, PASV, EPRT or EPSV: a data connection (RFC 959, RFC 2428).
+    FtpData,
+    /// TFTP: the transfer leaves from a port of its own (RFC 1350 4).
+    TftpTransfer,
+}
+
+/// What a payload proved. Names no protocol's inner workings and no service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The payload is of this protocol.
+    Speaks(Protocol),
+    /// The sender in this direction is the client: it asked, or was answered.
+    ClientIs(Direction),
+    /// A presentation context for this interface was offered; nothing yet says it was accepted.
+    Offered(Interface),
+    /// The server accepted a presentation context for this interface, or answers calls to it.
+    Bound(Interface),
+    /// The endpoint mapper said that this interface listens there.
+    Mapped {
+        /// The interface that was asked for or listed.
+        interface: Interface,
+        /// Where it listens.
+        at: Endpoint,
+        /// The annotation that came with it, as sent (`ept_lookup` only), else empty.
+        annotation: String,
+    },
+    /// The peers agreed that a flow of this kind will reach this endpoint.
+    Assigned {
+        /// By which negotiation.
+        by: Assignment,
+        /// Where the next flow goes.
+        at: Endpoint,
+        /// Who listens there: the sender in this direction of the negotiating flow.
+        listener: Direction,
+    },
+    /// This many bytes of PDUs belonged to this interface, both ways; said once, at the end.
+    Carried {
+        /// The interface of the presentation context.
+        interface: Interface,
+        /// Bytes of its PDUs, headers included.
+        bytes: u64,
+    },
+    /// A pipe was opened by this name: lower case, without `\PIPE\`.
+    OpenedPipe(String),
+    /// A product named itself: a greeting or a header, as sent, cut to a bound.
+    Announced(String),
+}
+
+/// A claim with what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// What was proved.
+    pub claim: Claim,
+    /// The frame that completed the proof.
+    pub frame: Frame,
+    /// When that frame was captured.
+    pub time: Timestamp,
+}

@@ -1,0 +1,8 @@
+//! The words that all of wiretag shares: plain values, no input or output, no verdicts.
+
+pub mod evidence;
+pub mod five_tuple;
+pub mod packet;
+pub mod protocol;
+pub mod time;
+pub mod uuid;

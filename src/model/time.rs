@@ -1,0 +1,59 @@
+//! Capture time. The clock of this machine is never asked here: time comes with each record.
+
+use std::time::Duration;
+
+/// A moment of a capture: nanoseconds since 1970-01-01T00:00:00Z, negative before.
+///
+/// Reaches from 1677 to 2262; a capture that claims another moment is clamped to that range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest moment there is.
+    pub const MIN: Timestamp = Timestamp(i64::MIN);
+    /// The latest moment there is.
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
+    /// From nanoseconds since the epoch, clamped to what can be held.
+    pub fn from_nanos(nanos: i128) -> Timestamp {
+        Timestamp(nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+    }
+
+    /// Nanoseconds since the epoch.
+    pub fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        let nanos = i128::from(self.0) - i128::from(earlier.0);
+        Duration::from_nanos(nanos.clamp(0, u64::MAX.into()) as u64)
+    }
+
+    /// The moment `later` after this one, clamped to what can be held.
+    pub fn after(self, later: Duration) -> Timestamp {
+        Timestamp::from_nanos(i128::from(self.0) + later.as_nanos().min(u64::MAX.into()) as i128)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_runs_backwards_is_no_time() {
+        let (early, late) = (Timestamp::from_nanos(5), Timestamp::from_nanos(9));
+        assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(late.since(early), Duration::from_nanos(4));
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        assert_eq!(Timestamp::MAX.after(Duration::MAX), Timestamp::MAX);
+        assert_eq!(
+            Timestamp::MAX.since(Timestamp::MIN),
+            Duration::from_nanos(u64::MAX)
+        );
+        assert_eq!(Timestamp::from_nanos(i128::MAX), Timestamp::MAX);
+    }
+}
