@@ -60,8 +60,9 @@ pub struct EndedFlow {
     pub client: Option<Direction>,
     /// From SYN to the ACK that answers the SYN-ACK, where all three were seen.
     pub handshake: Option<Duration>,
-    /// From the first payload of the client to the first payload of the server after it.
-    pub response: Option<Duration>,
+    /// From the first payload of each direction to the other's first payload after it: the
+    /// client's direction has the first response, once it is known which that is.
+    pub response: [Option<Duration>; 2],
     /// The outermost VLAN identifier of its first packet.
     pub vlan: Option<u16>,
     /// The tunnel that it ran in.
