@@ -1,5 +1,6 @@
 //! A flow that has ended: what is known of it, before anyone judges.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,13 @@ pub struct EndedFlow {
 }
 
 impl EndedFlow {
+    /// The order in which flows that ended together are reported: by their last packet, then by
+    /// their first. No two flows are equal.
+    pub fn order(&self, other: &EndedFlow) -> Ordering {
+        let key = |flow: &EndedFlow| (flow.end, flow.first_frame, flow.tuple);
+        (key(self).cmp(&key(other))).then_with(|| self.tunnel.cmp(&other.tunnel))
+    }
+
     /// The sender in this direction.
     pub fn sender(&self, direction: Direction) -> Peer {
         match direction {

@@ -72,6 +72,16 @@ pub struct GivenUp {
     pub evidence: u64,
 }
 
+impl GivenUp {
+    /// Adds what another table gave up.
+    pub fn add(&mut self, other: GivenUp) {
+        self.flows += other.flows;
+        self.talks += other.talks;
+        self.holes += other.holes;
+        self.evidence += other.evidence;
+    }
+}
+
 /// One part of all flows.
 pub struct FlowTable {
     hash: RandomState,
