@@ -1,3 +1,4 @@
 //! Packets to flows.
 
+pub mod community_id;
 pub mod ended;
