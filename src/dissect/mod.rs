@@ -136,6 +136,3 @@ pub struct Definition {
     /// Follows the flow once the probe has said yes, if there is more to learn.
     pub follow: Option<fn() -> Box<dyn Dissector>>,
 }
-
-/// Every protocol that is looked for.
-pub const ALL: &[Definition] = &[];

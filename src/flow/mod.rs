@@ -1,5 +1,6 @@
 //! Packets to flows: who belongs together, in which order, until when.
 
+pub mod community_id;
 pub mod ended;
 pub mod key;
 pub mod stream;

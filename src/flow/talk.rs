@@ -1,6 +1,6 @@
 //! What a flow's payload is put through: probes until one knows it, then its dissector.
 
-use crate::dissect::{self, Definition, Dissector, Input, Opening, Probe, Progress};
+use crate::dissect::{self, Definition, Dissector, Input, Opening, Progress, Recognised};
 use crate::flow::stream::{Piece, Stream};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::packet::TcpHeader;
@@ -210,21 +210,6 @@ impl Stage {
     }
 }
 
-/// Asks the definitions for `input`, those first whose usual port it is.
-fn recognise(input: Input, opening: &Opening) -> (Probe, Option<&'static Definition>) {
-    let usual = |d: &&Definition| d.usual_ports.iter().any(|port| opening.has_port(*port));
-    let mine = || dissect::ALL.iter().filter(|d| d.input == input);
-    let mut verdict = Probe::No;
-    for definition in mine().filter(usual).chain(mine().filter(|d| !usual(d))) {
-        match (definition.probe)(opening) {
-            Probe::Yes(client) => return (Probe::Yes(client), Some(definition)),
-            Probe::NeedMore => verdict = Probe::NeedMore,
-            Probe::No => {}
-        }
-    }
-    (verdict, None)
-}
-
 enum Verdict {
     Known(&'static Definition, Option<Direction>),
     Undecided,
@@ -250,8 +235,8 @@ impl Heard {
             ports: context.ports,
             from_start: context.from_start,
         };
-        match recognise(context.input, &opening) {
-            (Probe::Yes(client), Some(definition)) => {
+        match dissect::recognise(context.input, &opening) {
+            Recognised::As(definition, client) => {
                 if waits {
                     // The replay adds `bytes` itself.
                     let kept = self.first[from.index()].len() - fresh.len();
@@ -259,7 +244,7 @@ impl Heard {
                 }
                 return Verdict::Known(definition, client);
             }
-            (Probe::NeedMore, _) if context.input == Input::Stream => {
+            Recognised::NotYet if context.input == Input::Stream => {
                 if !waits {
                     self.first[from.index()].extend_from_slice(fresh);
                 }
@@ -268,7 +253,7 @@ impl Heard {
                     return Verdict::GiveUp;
                 }
             }
-            _ => self.forget(),
+            Recognised::NotYet | Recognised::Unknown => self.forget(),
         }
         if self.tries >= MAX_TRIES {
             return Verdict::GiveUp;

@@ -1,0 +1,118 @@
+//! Rows as CSV (RFC 4180): a header, then a row a line, quoted where needed, empty where there is
+//! no value.
+//!
+//! A cell holds one text, so lists are cut down to what a reader of a spreadsheet looks for, their
+//! entries joined by `;`: services and candidates to their ids, interfaces to `uuid vX.Y (name)`,
+//! evidence to `kind value (name) frame N`. Whoever needs the whole takes NDJSON.
+//!
+//! Text from the wire is escaped as on a terminal. A spreadsheet takes a cell that begins with `=`,
+//! `+`, `-` or `@` for a formula: such text gets an apostrophe in front, and only text from the
+//! wire can, since nothing else begins so.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use crate::attribute::label::Ground;
+use crate::catalog::ServiceId;
+use crate::model::uuid::Interface;
+use crate::report::column::{Column, Context, Value};
+use crate::report::escape::escape;
+use crate::report::ndjson;
+
+/// A row that fits is written in one piece; a longer one in several.
+const BUFFER: usize = 1024;
+
+/// Writes the names of the columns.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn header<R>(out: &mut impl Write, columns: &[Column<R>]) -> io::Result<()> {
+    record(out, columns.iter().map(|column| column.name.into()))
+}
+
+/// Writes one row and its line end.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn row<R>(
+    out: &mut impl Write,
+    context: Context,
+    columns: &[Column<R>],
+    row: &R,
+) -> io::Result<()> {
+    let cells = columns
+        .iter()
+        .map(|column| cell(context, (column.of)(context, row)));
+    record(out, cells)
+}
+
+fn record<'a>(out: &mut impl Write, cells: impl Iterator<Item = Cow<'a, str>>) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .buffer_capacity(BUFFER)
+        .from_writer(out);
+    for cell in cells {
+        writer.write_field(cell.as_bytes())?;
+    }
+    writer.write_record(None::<&[u8]>)?;
+    writer.flush()
+}
+
+/// A value as one text, as CSV and tables show it. Safe to look at.
+pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
+    match value {
+        Value::Null => Cow::Borrowed(""),
+        Value::Number(number) => number.to_string().into(),
+        Value::Time(moment) => text(|line| ndjson::time(line, moment)),
+        Value::Seconds(span) => text(|line| ndjson::seconds(line, span)),
+        Value::Address(address) => address.to_string().into(),
+        Value::Text(text) => escape(text),
+        Value::Made(text) => escape(&text).into_owned().into(),
+        Value::Wire(text) => guarded(text),
+        Value::Wires(texts) => joined(texts, |text| guarded(text).into_owned()),
+        Value::Interfaces(all) => joined(all, |one| interface(context, *one)),
+        Value::Services(all) => joined(all, |one: &ServiceId| context.service_id(*one).to_owned()),
+        Value::Reached(all) => joined(all, |one| context.service_id(one.service).to_owned()),
+        Value::Evidence(all) => joined(all, |one| ground(context, one)),
+    }
+}
+
+fn text(add: impl Fn(&mut Vec<u8>)) -> Cow<'static, str> {
+    let mut line = Vec::new();
+    add(&mut line);
+    String::from_utf8(line).expect("digits are text").into()
+}
+
+fn joined<T>(all: &[T], one: impl Fn(&T) -> String) -> Cow<'static, str> {
+    all.iter().map(one).collect::<Vec<_>>().join(";").into()
+}
+
+fn guarded(text: &str) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@']) {
+        true => format!("'{}", escape(text)).into(),
+        false => escape(text),
+    }
+}
+
+/// An interface for a reader: `uuid vX.Y (name)`.
+pub fn interface(context: Context, interface: Interface) -> String {
+    match context.interface_name(interface) {
+        Some(name) => format!("{interface} ({name})"),
+        None => interface.to_string(),
+    }
+}
+
+fn ground(context: Context, ground: &Ground) -> String {
+    let mut line = format!("{} {}", ground.kind.name(), escape(&ground.value));
+    if let Some(name) = &ground.name {
+        line += &format!(" ({})", escape(name));
+    }
+    if let Some(frame) = ground.frame {
+        line += &format!(" frame {}", frame.number);
+    }
+    if let Some(capture) = context.other_capture(ground.frame) {
+        line += &format!(" of {}", escape(capture));
+    }
+    line
+}

@@ -1,0 +1,204 @@
+//! Where labelled flows go: one sink for every format and every way to sum flows up.
+
+use std::io::{self, Write};
+
+use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::label::LabelledFlow;
+use crate::report::column::{Column, Context};
+use crate::report::csv;
+use crate::report::ndjson::Ndjson;
+use crate::report::record::FLOW;
+use crate::report::summary::endpoint::ENDPOINT;
+use crate::report::summary::host::{ByHost, HOST};
+use crate::report::summary::service::{ByService, SERVICE};
+use crate::report::table::{self, FlowCells, Width};
+
+/// Flows in one table. A column is as wide as the widest cell of its table, so a table has to be
+/// held until it is full; the next one begins with the names of the columns again.
+const PAGE: usize = 1000;
+
+/// What a row stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// A service.
+    #[default]
+    Service,
+    /// A flow.
+    Flow,
+    /// A host.
+    Host,
+    /// An endpoint that was negotiated.
+    Endpoint,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people, no wider than this.
+    Table(Width),
+    /// For programs: one JSON object a line.
+    Ndjson,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// When rows by flow are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As it suits the format.
+    Whole,
+    /// Each as its flow ends, and flushed.
+    Live,
+}
+
+/// Takes labelled flows in, in their order, and writes rows.
+pub struct Sink {
+    out: Box<dyn Write + Send>,
+    format: Format,
+    pace: Pace,
+    rows: Rows,
+}
+
+enum Rows {
+    Flows(Flows),
+    Services(ByService),
+    Hosts(ByHost),
+    Endpoints,
+}
+
+#[derive(Default)]
+struct Flows {
+    ndjson: Ndjson,
+    page: Vec<FlowCells>,
+    begun: bool,
+}
+
+impl Sink {
+    /// A sink that writes to `out`, which should be buffered.
+    pub fn new(out: Box<dyn Write + Send>, by: By, format: Format, pace: Pace) -> Sink {
+        let rows = match by {
+            By::Flow => Rows::Flows(Flows::default()),
+            By::Service => Rows::Services(ByService::default()),
+            By::Host => Rows::Hosts(ByHost::default()),
+            By::Endpoint => Rows::Endpoints,
+        };
+        Sink {
+            out,
+            format,
+            pace,
+            rows,
+        }
+    }
+
+    /// Takes the next flow.
+    ///
+    /// # Errors
+    ///
+    /// What the output says; of the kind `BrokenPipe` once its reader has gone.
+    pub fn flow(&mut self, context: Context, flow: &LabelledFlow) -> io::Result<()> {
+        match &mut self.rows {
+            Rows::Flows(rows) => rows.add(&mut self.out, self.format, self.pace, context, flow),
+            Rows::Services(rows) => {
+                rows.add(flow);
+                Ok(())
+            }
+            Rows::Hosts(rows) => {
+                rows.add(flow);
+                Ok(())
+            }
+            Rows::Endpoints => Ok(()),
+        }
+    }
+
+    /// Writes what only the end can tell, and flushes. `endpoints` is the whole endpoint map.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sink::flow`].
+    pub fn finish(mut self, context: Context, endpoints: &[EndpointRow]) -> io::Result<()> {
+        let (out, format) = (&mut self.out, self.format);
+        match self.rows {
+            Rows::Flows(mut rows) => rows.finish(out, format, context),
+            Rows::Services(by) => all(out, format, context, SERVICE, &by.rows(), table::services),
+            Rows::Hosts(by) => all(out, format, context, HOST, &by.rows(), table::hosts),
+            Rows::Endpoints => all(out, format, context, ENDPOINT, endpoints, table::endpoints),
+        }?;
+        self.out.flush()
+    }
+}
+
+impl Flows {
+    fn add(
+        &mut self,
+        out: &mut impl Write,
+        format: Format,
+        pace: Pace,
+        context: Context,
+        flow: &LabelledFlow,
+    ) -> io::Result<()> {
+        let context = context.within(flow.flow.first_frame.capture);
+        match (format, pace) {
+            (Format::Ndjson, _) => self.ndjson.row(out, context, FLOW, flow)?,
+            (Format::Csv, _) => {
+                self.begin(out)?;
+                csv::row(out, context, FLOW, flow)?;
+            }
+            (Format::Table(_), Pace::Live) => {
+                writeln!(out, "{}", FlowCells::new(context, flow).line())?;
+            }
+            (Format::Table(width), Pace::Whole) => {
+                self.page.push(FlowCells::new(context, flow));
+                if self.page.len() == PAGE {
+                    self.turn(out, width)?;
+                }
+            }
+        }
+        match pace {
+            Pace::Live => out.flush(),
+            Pace::Whole => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, out: &mut impl Write, format: Format, _: Context) -> io::Result<()> {
+        match format {
+            Format::Csv => self.begin(out),
+            Format::Table(width) if !self.page.is_empty() => self.turn(out, width),
+            Format::Ndjson | Format::Table(_) => Ok(()),
+        }
+    }
+
+    /// Writes the names of the columns, once.
+    fn begin(&mut self, out: &mut impl Write) -> io::Result<()> {
+        match std::mem::replace(&mut self.begun, true) {
+            true => Ok(()),
+            false => csv::header(out, FLOW),
+        }
+    }
+
+    fn turn(&mut self, out: &mut impl Write, width: Width) -> io::Result<()> {
+        let page = std::mem::take(&mut self.page);
+        out.write_all(table::flows(width, &page).as_bytes())
+    }
+}
+
+fn all<R>(
+    out: &mut impl Write,
+    format: Format,
+    context: Context,
+    columns: &[Column<R>],
+    rows: &[R],
+    table: fn(Context, Width, &[R]) -> String,
+) -> io::Result<()> {
+    match format {
+        Format::Ndjson => {
+            let mut ndjson = Ndjson::default();
+            (rows.iter()).try_for_each(|row| ndjson.row(out, context, columns, row))
+        }
+        Format::Csv => {
+            csv::header(out, columns)?;
+            (rows.iter()).try_for_each(|row| csv::row(out, context, columns, row))
+        }
+        Format::Table(_) if rows.is_empty() => out.write_all(b"nothing to show\n"),
+        Format::Table(width) => out.write_all(table(context, width, rows).as_bytes()),
+    }
+}

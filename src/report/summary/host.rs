@@ -1,0 +1,161 @@
+//! Flows by host: what each offers, what it uses, and what is known of its system.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::attribute::label::{EvidenceKind, LabelledFlow};
+use crate::catalog::ServiceId;
+use crate::flow::ended::State;
+use crate::model::evidence::Direction;
+use crate::report::column::{Column, Value};
+
+/// Hosts told apart: a /16 and then some, at about 300 bytes each. The flows of hosts beyond it
+/// are counted together.
+const MAX_HOSTS: usize = 100_000;
+
+/// Characters kept of a product's name for itself.
+const MAX_PRODUCT: usize = 100;
+
+/// One row: a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostRow {
+    /// Its address; none for all hosts beyond the bound together.
+    pub host: Option<IpAddr>,
+    /// Services that it offered to someone and answered for.
+    pub offers: Vec<ServiceId>,
+    /// Services of others that it used.
+    pub uses: Vec<ServiceId>,
+    /// Flows in which it took part.
+    pub flows: u64,
+    /// Their bytes on the wire, both ways.
+    pub bytes: u64,
+    /// Time to live of its first packet seen.
+    pub ttl: Option<u8>,
+    /// What it first called itself in a greeting or header, as sent, cut.
+    pub product: Option<String>,
+}
+
+/// The columns of a row by host, in order.
+pub const HOST: &[Column<HostRow>] = &[
+    Column {
+        name: "host",
+        about: "IP address; null for all hosts beyond the bound together",
+        of: |_, row| row.host.map_or(Value::Null, Value::Address),
+    },
+    Column {
+        name: "offers",
+        about: "Services that it offered and answered for",
+        of: |_, row| Value::Services(&row.offers),
+    },
+    Column {
+        name: "uses",
+        about: "Services of others that it used",
+        of: |_, row| Value::Services(&row.uses),
+    },
+    Column {
+        name: "flows",
+        about: "Number of flows in which it took part",
+        of: |_, row| Value::Number(row.flows),
+    },
+    Column {
+        name: "bytes",
+        about: "Bytes on the wire of these flows, both ways, from the IP header on",
+        of: |_, row| Value::Number(row.bytes),
+    },
+    Column {
+        name: "ttl",
+        about: "Time to live (hop limit) of its first packet; Windows starts at 128",
+        of: |_, row| Value::number(row.ttl),
+    },
+    Column {
+        name: "product",
+        about: "What it first called itself in a greeting or header",
+        of: |_, row| row.product.as_deref().map_or(Value::Null, Value::Wire),
+    },
+];
+
+/// Adds flows up by host.
+#[derive(Debug, Default)]
+pub struct ByHost {
+    hosts: BTreeMap<IpAddr, Tally>,
+    beyond: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    offers: BTreeSet<ServiceId>,
+    uses: BTreeSet<ServiceId>,
+    flows: u64,
+    bytes: u64,
+    ttl: Option<u8>,
+    product: Option<String>,
+}
+
+impl ByHost {
+    /// Adds a flow to both its hosts; once where it talks to itself.
+    pub fn add(&mut self, flow: &LabelledFlow) {
+        let (client, server) = (flow.client().address, flow.server().address);
+        let services = || flow.label.services.iter().map(|reached| reached.service);
+        let answered = flow.flow.state != State::Unanswered;
+
+        let tally = self.host(client);
+        tally.add(flow, flow.client);
+        if answered {
+            tally.uses.extend(services());
+        }
+
+        let tally = self.host(server);
+        if server != client {
+            tally.add(flow, flow.client.reversed());
+        }
+        if answered {
+            tally.offers.extend(services());
+        }
+        tally.product = tally.product.take().or_else(|| product(flow));
+    }
+
+    /// The rows: most bytes first, hosts beyond the bound last.
+    pub fn rows(&self) -> Vec<HostRow> {
+        let mut hosts: Vec<_> = self.hosts.iter().collect();
+        hosts.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.bytes));
+        let mut rows: Vec<_> = (hosts.into_iter())
+            .map(|(host, tally)| tally.row(Some(*host)))
+            .collect();
+        if self.beyond.flows > 0 {
+            rows.push(self.beyond.row(None));
+        }
+        rows
+    }
+
+    fn host(&mut self, host: IpAddr) -> &mut Tally {
+        match self.hosts.len() < MAX_HOSTS || self.hosts.contains_key(&host) {
+            true => self.hosts.entry(host).or_default(),
+            false => &mut self.beyond,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, flow: &LabelledFlow, sends: Direction) {
+        self.flows += 1;
+        self.bytes += flow.flow.bytes.iter().sum::<u64>();
+        self.ttl = self.ttl.or(flow.flow.ttl[sends.index()]);
+    }
+
+    fn row(&self, host: Option<IpAddr>) -> HostRow {
+        HostRow {
+            host,
+            offers: self.offers.iter().copied().collect(),
+            uses: self.uses.iter().copied().collect(),
+            flows: self.flows,
+            bytes: self.bytes,
+            ttl: self.ttl.filter(|_| host.is_some()),
+            product: self.product.clone().filter(|_| host.is_some()),
+        }
+    }
+}
+
+fn product(flow: &LabelledFlow) -> Option<String> {
+    let banner = (flow.label.evidence.iter()).find(|ground| ground.kind == EvidenceKind::Banner)?;
+    Some(banner.value.chars().take(MAX_PRODUCT).collect())
+}

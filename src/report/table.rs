@@ -1,0 +1,358 @@
+//! Tables for people: what fits a terminal, in units that read well, safe to look at.
+//!
+//! Tables are always coloured; the stream that they are written to takes the colour out where it
+//! is not wanted.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+
+use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::label::{Basis, LabelledFlow};
+use crate::catalog::ServiceId;
+use crate::report::column::Context;
+use crate::report::escape::escape;
+use crate::report::summary::host::HostRow;
+use crate::report::summary::service::{BASES, Count, Group, ServiceRow};
+use crate::report::why::why;
+
+/// How wide a table may be, in characters; none: as wide as its content.
+pub type Width = Option<u16>;
+
+/// Who is talking: a row a service.
+pub fn services(context: Context, width: Width, rows: &[ServiceRow]) -> String {
+    let heads = [
+        "service", "#flows", "#clients", "#servers", "#packets", "#bytes", "known by",
+    ];
+    let mut table = table(width, &heads);
+    for row in rows {
+        let unknown = row.service().is_none();
+        let name = service_cell(context, row);
+        table.add_row(vec![
+            match (unknown, row.reached.is_some()) {
+                (true, _) | (_, true) => Cell::new(name).add_attribute(Attribute::Dim),
+                (false, false) => Cell::new(name),
+            },
+            number(row.flows.to_string()),
+            number(count(row.clients)),
+            number(count(row.servers)),
+            number(row.packets.map_or(String::new(), |n| n.to_string())),
+            number(bytes(row.bytes)),
+            Cell::new(known_by(context, row)).fg(colour(strongest(row))),
+        ]);
+    }
+    finished(&table)
+}
+
+/// One flow as a row of [`flows`], its texts made so that the flow can go.
+pub struct FlowCells {
+    basis: Basis,
+    cells: [String; 7],
+}
+
+impl FlowCells {
+    /// The row of this flow.
+    pub fn new(context: Context, flow: &LabelledFlow) -> FlowCells {
+        let label = &flow.label;
+        FlowCells {
+            basis: label.basis,
+            cells: [
+                flow.client().address.to_string(),
+                server(flow),
+                label.service.map_or("(unknown)".into(), |id| {
+                    escape(context.service_id(id)).into_owned()
+                }),
+                escape(label.application.as_deref().unwrap_or("")).into_owned(),
+                flow.flow.packets.iter().sum::<u64>().to_string(),
+                bytes(flow.flow.bytes.iter().sum()),
+                why(context, flow),
+            ],
+        }
+    }
+
+    /// The row as a line of its own, for flows that are shown one by one as they end.
+    pub fn line(&self) -> String {
+        let [client, server, service, application, packets, bytes, why] = &self.cells;
+        let colour = ansi(self.basis);
+        format!(
+            "{client:>15} → {server:<25} {colour}{service:<16}{colour:#} {application:<20} \
+             {packets:>6} {bytes:>8}  {why}"
+        )
+    }
+}
+
+/// A row a flow.
+pub fn flows(width: Width, rows: &[FlowCells]) -> String {
+    let heads = [
+        "client",
+        "server",
+        "service",
+        "application",
+        "#packets",
+        "#bytes",
+        "why",
+    ];
+    let mut table = table(width, &heads);
+    for row in rows {
+        let [client, server, service, application, packets, bytes, why] = &row.cells;
+        table.add_row(vec![
+            Cell::new(client),
+            Cell::new(server),
+            Cell::new(service).fg(colour(row.basis)),
+            Cell::new(application),
+            number(packets.clone()),
+            number(bytes.clone()),
+            Cell::new(why),
+        ]);
+    }
+    finished(&table)
+}
+
+/// A row a host.
+pub fn hosts(context: Context, width: Width, rows: &[HostRow]) -> String {
+    let heads = ["host", "offers", "uses", "#flows", "#bytes", "system"];
+    let mut table = table(width, &heads);
+    for row in rows {
+        let host = row.host.map_or("(other hosts)".into(), |h| h.to_string());
+        table.add_row(vec![
+            Cell::new(host),
+            Cell::new(ids(context, &row.offers)),
+            Cell::new(ids(context, &row.uses)),
+            number(row.flows.to_string()),
+            number(bytes(row.bytes)),
+            Cell::new(system(row)),
+        ]);
+    }
+    finished(&table)
+}
+
+/// The endpoint map.
+pub fn endpoints(context: Context, width: Width, rows: &[EndpointRow]) -> String {
+    let heads = [
+        "server",
+        "#endpoint",
+        "services",
+        "interfaces",
+        "learned from",
+    ];
+    let mut table = table(width, &heads);
+    for row in rows {
+        table.add_row(vec![
+            Cell::new(row.server),
+            number(endpoint(row)),
+            Cell::new(ids(context, &row.services)),
+            Cell::new(interfaces(context, row)),
+            Cell::new(learned(context, row)),
+        ]);
+    }
+    finished(&table)
+}
+
+/// An empty table. A head that begins with `#` is of a column of numbers.
+fn table(width: Width, heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.enforce_styling();
+    match width {
+        Some(width) => {
+            table.set_width(width);
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    table.set_header(heads.iter().map(|head| {
+        let (text, alignment) = match head.strip_prefix('#') {
+            Some(text) => (text, CellAlignment::Right),
+            None => (*head, CellAlignment::Left),
+        };
+        let cell = Cell::new(text).set_alignment(alignment);
+        cell.add_attribute(Attribute::Bold)
+    }));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn number(text: String) -> Cell {
+    Cell::new_owned(text).set_alignment(CellAlignment::Right)
+}
+
+fn finished(table: &Table) -> String {
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+fn service_cell(context: Context, row: &ServiceRow) -> String {
+    match (row.reached, &row.group) {
+        (Some((service, via)), _) => {
+            let via = via.map_or("also".into(), |via| format!("via {}", via.to_uppercase()));
+            format!("  {via}: {}", titled(context, service))
+        }
+        (None, Group::Service(service)) => titled(context, *service),
+        (None, Group::Unknown { .. }) => {
+            let applications = row.applications.join(", ");
+            format!("(unknown) {}", escape(&applications))
+        }
+    }
+}
+
+/// A service's display name and id; the id alone where they are one word.
+fn titled(context: Context, service: ServiceId) -> String {
+    let (id, name) = (context.service_id(service), context.service_name(service));
+    match id.eq_ignore_ascii_case(name) {
+        true => escape(name).into_owned(),
+        false => format!("{} ({})", escape(name), escape(id)),
+    }
+}
+
+fn known_by(context: Context, row: &ServiceRow) -> String {
+    if row.service().is_none() {
+        return match row.candidates() {
+            [] => "nothing".to_owned(),
+            candidates => format!("candidates {}", ids(context, candidates)),
+        };
+    }
+    let known = BASES.iter().zip(row.known).filter(|(_, flows)| *flows > 0);
+    let parts: Vec<_> = known
+        .map(|(basis, flows)| format!("{} {flows}", basis.name()))
+        .collect();
+    parts.join(", ")
+}
+
+fn strongest(row: &ServiceRow) -> Basis {
+    let known = BASES.iter().zip(row.known).find(|(_, flows)| *flows > 0);
+    known.map_or(Basis::None, |(basis, _)| *basis)
+}
+
+fn colour(basis: Basis) -> Color {
+    match basis {
+        Basis::Content => Color::Green,
+        Basis::Endpoint => Color::Cyan,
+        Basis::Port | Basis::SharedPort | Basis::IpProtocol => Color::Yellow,
+        Basis::None => Color::DarkGrey,
+    }
+}
+
+fn ansi(basis: Basis) -> anstyle::Style {
+    let colour = match basis {
+        Basis::Content => anstyle::AnsiColor::Green,
+        Basis::Endpoint => anstyle::AnsiColor::Cyan,
+        Basis::Port | Basis::SharedPort | Basis::IpProtocol => anstyle::AnsiColor::Yellow,
+        Basis::None => anstyle::AnsiColor::BrightBlack,
+    };
+    colour.on_default()
+}
+
+/// `192.0.2.1:445/tcp`, or `192.0.2.1 gre`.
+fn server(flow: &LabelledFlow) -> String {
+    let protocol = flow.flow.tuple.protocol;
+    match protocol.has_ports() {
+        true => format!("{}/{protocol}", flow.server()),
+        false => format!("{} {protocol}", flow.server().address),
+    }
+}
+
+fn endpoint(row: &EndpointRow) -> String {
+    match &row.pipe {
+        Some(pipe) => format!("pipe {}", escape(pipe)),
+        None => format!("{}/{}", row.port, row.protocol),
+    }
+}
+
+fn interfaces(context: Context, row: &EndpointRow) -> String {
+    let name = |interface: &_| match context.interface_name(*interface) {
+        Some(name) => escape(name).into_owned(),
+        None => interface.to_string(),
+    };
+    row.interfaces
+        .iter()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn learned(context: Context, row: &EndpointRow) -> String {
+    let mut text = format!("{}, frame {}", row.how.name(), row.learned.number);
+    // The only capture goes without saying.
+    if context.captures.len() > 1
+        && let Some(capture) = context.capture(row.learned.capture)
+    {
+        text += &format!(" of {}", escape(capture.name()));
+    }
+    if row.until.is_some() {
+        text += "; assigned anew later";
+    }
+    text
+}
+
+fn ids(context: Context, services: &[ServiceId]) -> String {
+    let ids = services.iter().map(|id| escape(context.service_id(*id)));
+    ids.collect::<Vec<Cow<str>>>().join(", ")
+}
+
+fn system(row: &HostRow) -> String {
+    let ttl = row.ttl.map(|ttl| format!("{} {ttl}", hops(row.host)));
+    let product = row
+        .product
+        .as_deref()
+        .map(|product| escape(product).into_owned());
+    [product, ttl]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn hops(host: Option<IpAddr>) -> &'static str {
+    match host {
+        Some(IpAddr::V6(_)) => "hop limit",
+        _ => "ttl",
+    }
+}
+
+fn count(count: Count) -> String {
+    match count.at_least {
+        true => format!("{}+", count.told_apart),
+        false => count.told_apart.to_string(),
+    }
+}
+
+/// Bytes in decimal units, three or four digits: `999 B`, `1.2 kB`, `34.5 MB`.
+pub fn bytes(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) / 100;
+    for unit in ["kB", "MB", "GB", "TB", "PB"] {
+        if tenths < 10_000 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        tenths /= 1000;
+    }
+    format!("{}.{} EB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_in_units_of_a_thousand() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_999, "999.9 kB"),
+            (1_000_000, "1.0 MB"),
+            (u64::MAX, "18.4 EB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}
