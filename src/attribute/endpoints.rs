@@ -126,17 +126,12 @@ impl EndpointMap {
     /// Learns that an interface lives at a port of `server`.
     pub fn learn(&mut self, catalog: &Catalog, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
         let service = (catalog.interface(lesson.interface, None)).and_then(|entry| entry.service);
-        let tenants = match self.ports.get_mut(&(server, protocol, port)) {
-            Some(tenants) => tenants,
-            None if self.ports.len() < MAX_PORTS => {
-                self.ports.entry((server, protocol, port)).or_default()
-            }
-            None => {
-                self.given_up += 1;
-                return;
-            }
-        };
-        settle(tenants, service, lesson);
+        let place = (server, protocol, port);
+        if self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place) {
+            self.given_up += 1;
+            return;
+        }
+        settle(self.ports.entry(place).or_default(), service, lesson);
         if lesson.teacher == Teacher::Mapper {
             self.follow_move(server, protocol, port, lesson);
         }

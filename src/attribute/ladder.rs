@@ -212,7 +212,7 @@ impl Ladder<'_> {
     /// IP protocols 47, 50 and 51 have one service each.
     fn by_ip_protocol(&self, case: &Case) -> Option<Label> {
         let protocol = case.flow.tuple.protocol;
-        let known = self.catalog.ip_protocol(protocol.0).first()?;
+        let known = self.catalog.ip_protocol(protocol).first()?;
         let ground = Ground {
             kind: EvidenceKind::IpProtocol,
             value: protocol.0.to_string(),
