@@ -1,5 +1,6 @@
 //! wiretag: packets in, flows out, each flow named by the Windows service behind it, with the reason.
 
+pub mod catalog;
 pub mod dissect;
 pub mod flow;
 pub mod model;
