@@ -3,3 +3,4 @@
 pub mod dissect;
 pub mod flow;
 pub mod model;
+pub mod source;
