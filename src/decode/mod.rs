@@ -15,6 +15,7 @@ mod layer;
 mod link;
 mod transport;
 mod tunnel;
+mod udp_tunnel;
 mod undecoded;
 
 use std::net::IpAddr;

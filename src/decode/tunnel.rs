@@ -7,11 +7,12 @@ use etherparse::IpAuthHeaderSlice;
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 
-use super::gre::{self, Gre};
+use super::gre;
 use super::ip::Ip;
 use super::layer::Layer;
 use super::link::Shape;
 use super::transport::Transport;
+use super::udp_tunnel;
 use crate::model::five_tuple::{IpProtocol, Tunnel, TunnelKind};
 
 /// What a packet carries.
@@ -19,7 +20,7 @@ use crate::model::five_tuple::{IpProtocol, Tunnel, TunnelKind};
 pub(super) struct Inner<'a> {
     /// What wraps it.
     pub(super) kind: TunnelKind,
-    /// GRE key or VXLAN network identifier.
+    /// GRE key, or network identifier of VXLAN and Geneve.
     pub(super) key: Option<u32>,
     /// What it is.
     pub(super) content: Content<'a>,
@@ -38,19 +39,11 @@ pub(super) enum Content<'a> {
 pub(super) fn inner<'a>(ip: &Ip<'a>, transport: &Transport<'a>) -> Option<Inner<'a>> {
     match ip.protocol {
         IpProtocol::TCP => None,
-        IpProtocol::UDP => in_udp(transport),
-        IpProtocol::GRE => in_gre(gre::read(ip.payload)?),
+        IpProtocol::UDP => udp_tunnel::inner(transport.ports, transport.payload),
+        IpProtocol::GRE => gre::read(ip.payload)?.carried(),
         IpProtocol::AH => protected(ip.payload),
-        IPV4 | IPV6 => Some(Inner {
-            kind: TunnelKind::IpInIp,
-            key: None,
-            content: Content::Frame(Shape::Ip, ip.payload),
-        }),
-        MPLS => Some(Inner {
-            kind: TunnelKind::IpInIp,
-            key: None,
-            content: Content::Frame(Shape::Mpls, ip.payload),
-        }),
+        IPV4 | IPV6 => Some(in_ip(Shape::Ip, ip.payload)),
+        MPLS => Some(in_ip(Shape::Mpls, ip.payload)),
         _ => None,
     }
 }
@@ -60,17 +53,12 @@ const IPV6: IpProtocol = IpProtocol(41);
 /// MPLS in IP (RFC 4023).
 const MPLS: IpProtocol = IpProtocol(137);
 
-fn in_gre(header: Gre) -> Option<Inner> {
-    let (shape, layer) = header.inner?;
-    let (kind, key) = match header.is_pptp {
-        true => (TunnelKind::Pptp, None),
-        false => (TunnelKind::Gre, header.key),
-    };
-    Some(Inner {
-        kind,
-        key,
+fn in_ip(shape: Shape, layer: Layer) -> Inner {
+    Inner {
+        kind: TunnelKind::IpInIp,
+        key: None,
         content: Content::Frame(shape, layer),
-    })
+    }
 }
 
 fn protected(layer: Layer) -> Option<Inner> {
@@ -80,30 +68,6 @@ fn protected(layer: Layer) -> Option<Inner> {
         kind: TunnelKind::Ah,
         key: None,
         content: Content::Protected(protocol, layer.after(header.slice().len())),
-    })
-}
-
-/// RFC 7348 5.
-const VXLAN_PORT: u16 = 4789;
-/// RFC 8086 3.
-const GRE_IN_UDP_PORT: u16 = 4754;
-
-fn in_udp<'a>(transport: &Transport<'a>) -> Option<Inner<'a>> {
-    match transport.ports.1 {
-        VXLAN_PORT => in_vxlan(transport.payload),
-        GRE_IN_UDP_PORT => in_gre(gre::read(transport.payload)?),
-        _ => None,
-    }
-}
-
-/// Only the flag of a valid network identifier may be set (RFC 7348 5). The reserved fields are not
-/// looked at: there are senders that use them.
-fn in_vxlan(layer: Layer) -> Option<Inner> {
-    let identifier = layer.u32(4)? >> 8;
-    (layer.u8(0)? == 0x08).then(|| Inner {
-        kind: TunnelKind::Vxlan,
-        key: Some(identifier),
-        content: Content::Frame(Shape::Ethernet, layer.after(8)),
     })
 }
 
