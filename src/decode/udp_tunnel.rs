@@ -6,55 +6,32 @@ use super::link::Shape;
 use super::tunnel::{Content, Inner};
 use crate::model::five_tuple::TunnelKind;
 
-/// A tunnel that UDP carries.
-struct Carrier {
-    port: u16,
-    /// Whether packets also come from that port, rather than from one that only spreads load.
-    is_both_ways: bool,
-    read: for<'a> fn(Layer<'a>) -> Option<Inner<'a>>,
-}
+/// Reads a datagram's payload as one kind of tunnel, or finds that it is none.
+type Read = for<'a> fn(Layer<'a>) -> Option<Inner<'a>>;
 
-const CARRIERS: &[Carrier] = &[
+/// The tunnels that UDP carries, by their ports.
+const TUNNELS: &[(u16, Read)] = &[
     // RFC 7348 5.
-    to_port(4789, vxlan),
+    (4789, vxlan),
     // draft-ietf-nvo3-vxlan-gpe 3.1.
-    to_port(4790, vxlan_any),
+    (4790, vxlan_any),
     // RFC 8926 3.3.
-    to_port(6081, geneve),
+    (6081, geneve),
     // RFC 8086 3.
-    to_port(4754, in_gre),
-    // RFC 4380 5.1.1.
-    both_ways(3544, teredo),
+    (4754, in_gre),
+    // RFC 4380 2.7.
+    (3544, teredo),
     // RFC 2661 8.1.
-    both_ways(1701, l2tp),
+    (1701, l2tp),
     // 3GPP TS 29.281 4.4.2.
-    both_ways(2152, gtp),
+    (2152, gtp),
 ];
 
-const fn to_port(port: u16, read: for<'a> fn(Layer<'a>) -> Option<Inner<'a>>) -> Carrier {
-    Carrier {
-        port,
-        is_both_ways: false,
-        read,
-    }
-}
-
-const fn both_ways(port: u16, read: for<'a> fn(Layer<'a>) -> Option<Inner<'a>>) -> Carrier {
-    Carrier {
-        is_both_ways: true,
-        ..to_port(port, read)
-    }
-}
-
-/// What a datagram between these ports carries, if its first bytes are a tunnel's.
+/// What a datagram between these ports carries, if its first bytes are a tunnel's. Some tunnels
+/// answer from their port, others only listen there: so either port may be the tunnel's.
 pub(super) fn inner(ports: (u16, u16), payload: Layer) -> Option<Inner> {
-    let fits = |carrier: &&Carrier| {
-        carrier.port == ports.1 || carrier.is_both_ways && carrier.port == ports.0
-    };
-    CARRIERS
-        .iter()
-        .find(fits)
-        .and_then(|carrier| (carrier.read)(payload))
+    let (_, read) = (TUNNELS.iter()).find(|(port, _)| *port == ports.1 || *port == ports.0)?;
+    read(payload)
 }
 
 /// The flag of a valid network identifier must be set (RFC 7348 5). The reserved fields are not
@@ -174,4 +151,85 @@ fn gtp(layer: Layer) -> Option<Inner> {
         key: None,
         content: Content::Frame(Shape::Ip, rest),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decode::samples::{ETHERNET, IPV4, decode, ethernet, ipv4, ipv6, text, udp, vxlan};
+
+    fn datagram() -> Vec<u8> {
+        ipv4(17, &udp(1000, 53, b"query"))
+    }
+
+    /// The packets of a datagram to `port`.
+    fn carried(port: u16, payload: &[u8]) -> Vec<String> {
+        let frame = ethernet(IPV4, &ipv4(17, &udp(50000, port, payload)));
+        let packets = decode(ETHERNET, &frame).expect("it is IP");
+        packets.iter().map(text).collect()
+    }
+
+    fn enters(port: u16, payload: &[u8], tunnel: &str) {
+        let inner = format!("udp 10.0.0.1:1000 > 10.0.0.2:53 in {tunnel}");
+        assert_eq!(carried(port, payload)[1..], [inner], "{port}");
+    }
+
+    fn stays_outside(port: u16, payload: &[u8]) {
+        assert_eq!(carried(port, payload).len(), 1, "{port} {payload:x?}");
+    }
+
+    #[test]
+    fn each_tunnel_in_udp_is_entered() {
+        let frame = ethernet(IPV4, &datagram());
+        enters(4789, &vxlan(7, &frame), "vxlan 10.0.0.1-10.0.0.2 key 7");
+        let named = [&[0x0c, 0, 0, 1, 0, 0, 7, 0], &*datagram()].concat();
+        enters(4790, &named, "vxlan 10.0.0.1-10.0.0.2 key 7");
+        let geneve = [&[0x01, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 1, 1, 1], &*frame].concat();
+        enters(6081, &geneve, "geneve 10.0.0.1-10.0.0.2 key 7");
+        let gre = [&[0, 0, 8, 0], &*datagram()].concat();
+        enters(4754, &gre, "gre 10.0.0.1-10.0.0.2");
+        let l2tp = [&[0x40, 2, 0, 0, 0, 1, 0, 2, 0xff, 3, 0, 0x21], &*datagram()].concat();
+        enters(1701, &l2tp, "l2tp 10.0.0.1-10.0.0.2");
+        let length = 4 + datagram().len() as u8;
+        let gtp = [
+            &[0x32, 255, 0, length, 0, 0, 0, 1, 0, 5, 0, 0],
+            &*datagram(),
+        ]
+        .concat();
+        enters(2152, &gtp, "gtp 10.0.0.1-10.0.0.2");
+    }
+
+    #[test]
+    fn teredo_is_entered_through_its_indications() {
+        let inner = ipv6(17, &udp(1, 2, b"x"));
+        let authentication = [0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0];
+        let origin = [0, 0, 1, 2, 3, 4, 5, 6];
+        for before in [&[][..], &origin, &[&authentication[..], &origin].concat()] {
+            let texts = carried(3544, &[before, &inner].concat());
+            let tunnel = "teredo 10.0.0.1-10.0.0.2";
+            assert_eq!(
+                texts[1],
+                format!("udp [2001:db8::1]:1 > [2001:db8::2]:2 in {tunnel}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_tunnels_port_alone_makes_no_tunnel() {
+        let text = b"GET / HTTP/1.1 and more text than any header needs";
+        for port in [4789, 4790, 6081, 4754, 3544, 1701, 2152] {
+            stays_outside(port, text);
+            stays_outside(port, b"");
+        }
+        let control = [0xc8, 2, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+        stays_outside(1701, &control);
+        let arp = ethernet(0x0806, &[0; 28]);
+        stays_outside(4789, &vxlan(7, &arp));
+    }
+
+    #[test]
+    fn reserved_fields_that_are_not_zero_do_not_hide_vxlan() {
+        let frame = ethernet(IPV4, &datagram());
+        let odd = [&[0xff, 1, 0xd1, 0xf2, 0, 0, 7, 0], &*frame].concat();
+        enters(4789, &odd, "vxlan 10.0.0.1-10.0.0.2 key 7");
+    }
 }
