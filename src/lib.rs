@@ -2,8 +2,11 @@
 
 pub mod attribute;
 pub mod catalog;
+pub mod decode;
 pub mod dissect;
 pub mod flow;
 pub mod model;
 pub mod report;
+pub mod run;
+pub mod source;
 pub mod stats;

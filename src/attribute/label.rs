@@ -1,5 +1,7 @@
 //! What a flow is called, and why.
 
+use std::time::Duration;
+
 use crate::catalog::ServiceId;
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::Direction;
@@ -98,8 +100,8 @@ pub struct Ground {
 /// A service that a flow reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
-    /// Which.
-    pub service: ServiceId,
+    /// Which; none for an RPC interface that the catalog ties to no service.
+    pub service: Option<ServiceId>,
     /// The application protocol over which it was reached: `RPC`, `SMB`, `LDAP Server`.
     pub application: String,
     /// Why it is named.
@@ -153,5 +155,10 @@ impl LabelledFlow {
     /// Who listens.
     pub fn server(&self) -> Peer {
         self.flow.sender(self.client.reversed())
+    }
+
+    /// From the client's first payload to the server's first payload after it.
+    pub fn response(&self) -> Option<Duration> {
+        self.flow.response[self.client.index()]
     }
 }

@@ -1,4 +1,9 @@
 //! Evidence, catalog and endpoint map to labels.
 
+pub mod collector;
 pub mod endpoint_row;
+pub mod endpoints;
 pub mod label;
+pub mod ladder;
+pub mod networks;
+pub mod server;

@@ -4,8 +4,50 @@
 //! A definition with a [`Definition::follow`] then gets the rest of the flow, in order; the others
 //! have said all they can say. Out come claims; the flow that fed the bytes adds frame and time.
 
+pub mod names;
+pub mod read;
+pub mod rpc;
+
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
+
+/// Every protocol that is looked for, those with the clearest signature first.
+pub const ALL: &[Definition] = &[rpc::CONNECTION, rpc::DATAGRAM];
+
+/// What the definitions together say of a flow's first bytes.
+#[derive(Clone, Copy)]
+pub enum Recognised {
+    /// This protocol, with the direction of the client where the bytes tell.
+    As(&'static Definition, Option<Direction>),
+    /// Nobody yet; at least one definition wants more bytes, or the other side's.
+    NotYet,
+    /// None that is known.
+    Unknown,
+}
+
+/// Asks every definition for this input, those with a usual port among the flow's first.
+///
+/// Ask again while it says `NotYet`, with all bytes so far, up to a bound. For a flow that was not
+/// seen from its start a PDU may begin at any later segment: ask again with each of those alone
+/// (`from_start` false), also after `Unknown`.
+pub fn recognise(input: Input, opening: &Opening) -> Recognised {
+    let fits = |definition: &&Definition| definition.input == input;
+    let usual = |definition: &&Definition| {
+        let ports = definition.usual_ports;
+        ports.iter().any(|port| opening.has_port(*port))
+    };
+    let first = ALL.iter().filter(fits).filter(usual);
+    let then = ALL.iter().filter(fits).filter(|one| !usual(one));
+    let mut answer = Recognised::Unknown;
+    for definition in first.chain(then) {
+        match (definition.probe)(opening) {
+            Probe::Yes(client) => return Recognised::As(definition, client),
+            Probe::NeedMore => answer = Recognised::NotYet,
+            Probe::No => {}
+        }
+    }
+    answer
+}
 
 /// What carries the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A flow that has ended: what is known of it, before anyone judges.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +61,9 @@ pub struct EndedFlow {
     pub client: Option<Direction>,
     /// From SYN to the ACK that answers the SYN-ACK, where all three were seen.
     pub handshake: Option<Duration>,
-    /// From the first payload of the client to the first payload of the server after it.
-    pub response: Option<Duration>,
+    /// From the first payload of each direction to the other's first payload after it: the
+    /// client's direction has the first response, once it is known which that is.
+    pub response: [Option<Duration>; 2],
     /// The outermost VLAN identifier of its first packet.
     pub vlan: Option<u16>,
     /// The tunnel that it ran in.
@@ -77,6 +79,13 @@ pub struct EndedFlow {
 }
 
 impl EndedFlow {
+    /// The order in which flows that ended together are reported: by their last packet, then by
+    /// their first. No two flows are equal.
+    pub fn order(&self, other: &EndedFlow) -> Ordering {
+        let key = |flow: &EndedFlow| (flow.end, flow.first_frame, flow.tuple);
+        (key(self).cmp(&key(other))).then_with(|| self.tunnel.cmp(&other.tunnel))
+    }
+
     /// The sender in this direction.
     pub fn sender(&self, direction: Direction) -> Peer {
         match direction {

@@ -1,4 +1,9 @@
-//! Packets to flows.
+//! Packets to flows: who belongs together, in which order, until when.
 
 pub mod community_id;
 pub mod ended;
+pub mod key;
+pub mod stream;
+pub mod table;
+pub mod talk;
+pub mod tcp;

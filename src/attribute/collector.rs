@@ -1,0 +1,195 @@
+//! Findings and ended flows in, labelled flows out, in one order.
+//!
+//! The only owner of the endpoint map. What one flow taught names others, of every client, before
+//! and after; so a flow that nothing explains yet is held back to the end of the input, within a
+//! bound.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::endpoints::{Appointment, EndpointMap, Lesson, Teacher, address_of};
+use crate::attribute::label::LabelledFlow;
+use crate::attribute::ladder::Ladder;
+use crate::attribute::networks::Networks;
+use crate::attribute::server;
+use crate::catalog::Catalog;
+use crate::flow::ended::EndedFlow;
+use crate::flow::table::Finding;
+use crate::model::evidence::{Claim, Direction, Endpoint};
+use crate::model::five_tuple::{FiveTuple, Peer};
+
+/// How many ended flows wait for an answer that may still name them. At some 400 bytes each they
+/// stay below 100 MB; a capture with more of them loses only answers that come very late.
+pub const MAX_HELD: usize = 250_000;
+
+/// The endpoint mapper's own port and that of RPC over HTTP: what is bound there does not live
+/// there alone, and the catalog knows who listens.
+const WELL_KNOWN: [u16; 4] = [135, 139, 445, 593];
+
+/// Whether flows may wait for what is learned after their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// To the end of the input: it is a file, and the reader wants the best label.
+    ToTheEnd,
+    /// Not at all: it is live, and the reader wants the line now.
+    Never,
+}
+
+/// Labels flows.
+pub struct Collector<'a> {
+    ladder: Ladder<'a>,
+    map: EndpointMap,
+    hold: Hold,
+    held: VecDeque<EndedFlow>,
+    /// Flows that were labelled before the end, because too many were held.
+    released: u64,
+    next_id: u64,
+}
+
+impl<'a> Collector<'a> {
+    /// Nothing learned yet.
+    pub fn new(catalog: &'a Catalog, networks: &'a Networks, hold: Hold) -> Collector<'a> {
+        Collector {
+            ladder: Ladder { catalog, networks },
+            map: EndpointMap::default(),
+            hold,
+            held: VecDeque::new(),
+            released: 0,
+            next_id: 1,
+        }
+    }
+
+    /// Learns what flows proved about others.
+    pub fn learn(&mut self, finding: Finding) {
+        let Finding {
+            tuple,
+            client,
+            evidence,
+        } = finding;
+        let client = client.unwrap_or_else(|| server::by_port(&tuple, self.ladder.catalog));
+        let (guest, server) = sides(&tuple, client);
+        match evidence.claim {
+            Claim::Mapped { interface, at, .. } => {
+                let lesson = Lesson {
+                    interface,
+                    teacher: Teacher::Mapper,
+                    frame: evidence.frame,
+                    time: evidence.time,
+                };
+                self.learn_mapped(server, at, lesson);
+            }
+            Claim::Bound(interface) if !WELL_KNOWN.contains(&server.port) => {
+                let lesson = Lesson {
+                    interface,
+                    teacher: Teacher::Bind,
+                    frame: evidence.frame,
+                    time: evidence.time,
+                };
+                let (address, port) = (server.address, server.port);
+                let catalog = self.ladder.catalog;
+                self.map.learn(catalog, address, tuple.protocol, port, lesson);
+            }
+            Claim::Assigned { by, at, listener } => {
+                let (host, other) = match listener == client {
+                    true => (guest, server),
+                    false => (server, guest),
+                };
+                let Some((_, protocol, port)) = address_of(&at, host.address) else {
+                    return;
+                };
+                for address in addresses(&at, host) {
+                    let listener = Peer { address, port };
+                    let (frame, time) = (evidence.frame, evidence.time);
+                    let appointment = Appointment::new(by, frame, server, other, time);
+                    self.map.appoint(listener, protocol, appointment);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The tower's own address, and the answering server's where that is another: a server with
+    /// several addresses, or one behind address translation.
+    fn learn_mapped(&mut self, server: Peer, at: Endpoint, lesson: Lesson) {
+        match &at {
+            Endpoint::Port { protocol, port, .. } => {
+                for address in addresses(&at, server) {
+                    self.map.learn(self.ladder.catalog, address, *protocol, *port, lesson);
+                }
+            }
+            Endpoint::Pipe(pipe) => self.map.learn_pipe(server.address, pipe.clone(), lesson),
+        }
+    }
+
+    /// Takes a flow that has ended; gives to `out` what is labelled by now.
+    pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
+        let (client, label) = self.ladder.judge(&flow, &self.map);
+        if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
+            let id = self.number();
+            return out(LabelledFlow {
+                id,
+                flow,
+                client,
+                label,
+            });
+        }
+        self.held.push_back(flow);
+        if self.held.len() > MAX_HELD {
+            self.released += 1;
+            self.release_one(out);
+        }
+    }
+
+    /// The input is over: labels what was held, by all that was learned.
+    pub fn finish(&mut self, out: &mut dyn FnMut(LabelledFlow)) {
+        while !self.held.is_empty() {
+            self.release_one(out);
+        }
+    }
+
+    /// The endpoint map as rows.
+    pub fn endpoints(&self) -> Vec<EndpointRow> {
+        self.map.rows()
+    }
+
+    /// Flows that were labelled before the end because too many were held, and answers that did
+    /// not fit the map.
+    pub fn given_up(&self) -> (u64, u64) {
+        (self.released, self.map.given_up)
+    }
+
+    fn release_one(&mut self, out: &mut dyn FnMut(LabelledFlow)) {
+        let Some(flow) = self.held.pop_front() else {
+            return;
+        };
+        let (client, label) = self.ladder.judge(&flow, &self.map);
+        let id = self.number();
+        out(LabelledFlow {
+            id,
+            flow,
+            client,
+            label,
+        });
+    }
+
+    fn number(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+}
+
+fn sides(tuple: &FiveTuple, client: Direction) -> (Peer, Peer) {
+    match client {
+        Direction::Forward => (tuple.source, tuple.destination),
+        Direction::Reverse => (tuple.destination, tuple.source),
+    }
+}
+
+/// The addresses that an endpoint may be reached at: the one it names, and the host's own.
+fn addresses(at: &Endpoint, host: Peer) -> impl Iterator<Item = IpAddr> {
+    let named = address_of(at, host.address).map(|(address, _, _)| address);
+    let own = (named != Some(host.address)).then_some(host.address);
+    named.into_iter().chain(own)
+}

@@ -1,0 +1,347 @@
+//! The endpoint map: which interfaces and transfers live at which port of which server, over time.
+//!
+//! Learned from what every client was told and asked about by every flow: never keyed by client.
+//! A tenant holds its port until another service moves in or it is seen to have moved itself; a
+//! flow is judged by its own start.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::label::EvidenceKind;
+use crate::catalog::{Catalog, ServiceId};
+use crate::model::evidence::{Assignment, Endpoint};
+use crate::model::five_tuple::{IpProtocol, Peer};
+use crate::model::packet::Frame;
+use crate::model::time::Timestamp;
+use crate::model::uuid::Interface;
+
+/// How many ports are kept. A domain controller registers some hundred; a network of ten thousand
+/// hosts with ten each still fits. An attacker who names every port fills it once, and no more.
+pub const MAX_PORTS: usize = 200_000;
+
+/// How many tenants, past and present, a port keeps. `svchost.exe` has some thirty interfaces on
+/// one port; a port that changes hands more often than this forgets its oldest tenants.
+pub const MAX_TENANTS: usize = 128;
+
+/// How many endpoints of other kinds (FTP data, TFTP transfers, pipes) are kept.
+pub const MAX_APPOINTMENTS: usize = 200_000;
+
+/// How long after the negotiation a data connection may come: FTP servers of Windows wait this
+/// long for one, and TFTP clients repeat themselves well within it.
+const APPOINTMENT: Duration = Duration::from_secs(120);
+
+/// How an endpoint was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teacher {
+    /// An endpoint mapper's answer.
+    Mapper,
+    /// An accepted BIND on the port itself.
+    Bind,
+}
+
+/// An interface at a port.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Which interface.
+    pub interface: Interface,
+    /// The service that exports it, as far as the catalog knows.
+    pub service: Option<ServiceId>,
+    /// The frame that taught it first.
+    pub learned: Frame,
+    /// How it was learned first.
+    pub teacher: Teacher,
+    since: Timestamp,
+    /// When it was last confirmed.
+    confirmed: Timestamp,
+    /// When it moved in, if another service lived here before.
+    from: Option<Timestamp>,
+    /// When it moved out.
+    until: Option<Timestamp>,
+}
+
+impl Tenant {
+    fn lived_here_at(&self, moment: Timestamp) -> bool {
+        self.from.is_none_or(|from| moment >= from) && self.until.is_none_or(|until| moment < until)
+    }
+}
+
+/// A transfer that two hosts agreed on.
+#[derive(Clone, Debug)]
+pub struct Appointment {
+    /// By which negotiation.
+    pub by: Assignment,
+    /// The frame that proves it.
+    pub frame: Frame,
+    /// The server of the negotiating flow.
+    pub server: Peer,
+    /// The host that will connect to the endpoint.
+    pub guest: IpAddr,
+    time: Timestamp,
+}
+
+impl Appointment {
+    /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect.
+    pub fn new(by: Assignment, frame: Frame, server: Peer, guest: Peer, time: Timestamp) -> Appointment {
+        Appointment {
+            by,
+            frame,
+            server,
+            guest: guest.address,
+            time,
+        }
+    }
+}
+
+type Place = (IpAddr, IpProtocol, u16);
+
+/// Everything learned about endpoints.
+#[derive(Debug, Default)]
+pub struct EndpointMap {
+    ports: BTreeMap<Place, Vec<Tenant>>,
+    /// Where each interface of a server was last said to live.
+    homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
+    pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
+    appointments: BTreeMap<Place, Vec<Appointment>>,
+    appointed: usize,
+    /// Answers and appointments that did not fit the bounds.
+    pub given_up: u64,
+}
+
+/// What an answer or an accepted BIND taught.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson {
+    /// Which interface.
+    pub interface: Interface,
+    /// How it was learned.
+    pub teacher: Teacher,
+    /// By which frame.
+    pub frame: Frame,
+    /// When.
+    pub time: Timestamp,
+}
+
+impl EndpointMap {
+    /// Learns that an interface lives at a port of `server`.
+    pub fn learn(&mut self, catalog: &Catalog, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
+        let service = (catalog.interface(lesson.interface, None)).and_then(|entry| entry.service);
+        let tenants = match self.ports.get_mut(&(server, protocol, port)) {
+            Some(tenants) => tenants,
+            None if self.ports.len() < MAX_PORTS => {
+                self.ports.entry((server, protocol, port)).or_default()
+            }
+            None => {
+                self.given_up += 1;
+                return;
+            }
+        };
+        settle(tenants, service, lesson);
+        if lesson.teacher == Teacher::Mapper {
+            self.follow_move(server, protocol, port, lesson);
+        }
+    }
+
+    /// An answer that names another port than the last one did: the interface has moved, unless it
+    /// is seen at the old port again. The ports of one answer stand side by side.
+    fn follow_move(&mut self, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
+        let homes = self.homes.entry((server, protocol, lesson.interface)).or_default();
+        if homes.contains(&port) {
+            return;
+        }
+        let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
+            (map.get(&(server, protocol, home)).into_iter().flatten())
+                .any(|t| t.interface == lesson.interface && t.confirmed >= lesson.time)
+        };
+        for home in std::mem::take(homes) {
+            if lives_at(&self.ports, home) {
+                homes.push(home);
+                continue;
+            }
+            let tenants = self.ports.get_mut(&(server, protocol, home));
+            for tenant in tenants.into_iter().flatten() {
+                if tenant.interface == lesson.interface && tenant.until.is_none() {
+                    tenant.until = Some(lesson.time);
+                }
+            }
+        }
+        homes.push(port);
+    }
+
+    /// Learns that an interface is reached through a pipe of `server`.
+    pub fn learn_pipe(&mut self, server: IpAddr, pipe: String, lesson: Lesson) {
+        if self.pipes.len() < MAX_APPOINTMENTS {
+            let known = self.pipes.entry((server, pipe, lesson.interface));
+            known.or_insert((lesson.frame, lesson.time));
+        } else {
+            self.given_up += 1;
+        }
+    }
+
+    /// Learns that a transfer will reach `listener`.
+    pub fn appoint(&mut self, listener: Peer, protocol: IpProtocol, appointment: Appointment) {
+        if self.appointed >= MAX_APPOINTMENTS {
+            self.given_up += 1;
+            return;
+        }
+        self.appointed += 1;
+        let place = (listener.address, protocol, listener.port);
+        self.appointments.entry(place).or_default().push(appointment);
+    }
+
+    /// Who lived at a port at that moment: of the flows that begin then, these can be meant.
+    pub fn tenants(&self, server: Peer, protocol: IpProtocol, moment: Timestamp) -> Vec<&Tenant> {
+        let tenants = self.ports.get(&(server.address, protocol, server.port));
+        (tenants.into_iter().flatten())
+            .filter(|tenant| tenant.lived_here_at(moment))
+            .collect()
+    }
+
+    /// The services that have lived at a port at other times, without their end being certain.
+    pub fn former_services(&self, server: Peer, protocol: IpProtocol) -> Vec<ServiceId> {
+        let tenants = self.ports.get(&(server.address, protocol, server.port));
+        (tenants.into_iter().flatten()).filter_map(|tenant| tenant.service).collect()
+    }
+
+    /// The transfer that was agreed on for a connection from `guest` to `listener`.
+    pub fn appointment(
+        &self,
+        guest: IpAddr,
+        listener: Peer,
+        protocol: IpProtocol,
+        moment: Timestamp,
+    ) -> Option<&Appointment> {
+        let place = (listener.address, protocol, listener.port);
+        let appointments = self.appointments.get(&place)?;
+        // The connection may overtake the capture of the words that arranged it by a little.
+        appointments.iter().rev().find(|a| {
+            a.guest == guest
+                && moment.since(a.time) <= APPOINTMENT
+                && a.time.since(moment) <= Duration::from_secs(1)
+        })
+    }
+
+    /// The map as rows: by server, protocol and port, then by when it was learned.
+    pub fn rows(&self) -> Vec<EndpointRow> {
+        let mut rows = Vec::new();
+        for ((server, protocol, port), tenants) in &self.ports {
+            for tenant in tenants {
+                let row = EndpointRow {
+                    server: *server,
+                    protocol: *protocol,
+                    port: *port,
+                    pipe: None,
+                    interfaces: vec![tenant.interface],
+                    services: tenant.service.into_iter().collect(),
+                    learned: tenant.learned,
+                    how: tenant.teacher.evidence_kind(),
+                    since: tenant.since,
+                    until: tenant.until,
+                };
+                join(&mut rows, row);
+            }
+        }
+        for ((server, pipe, interface), (frame, since)) in &self.pipes {
+            rows.push(EndpointRow {
+                server: *server,
+                protocol: IpProtocol::TCP,
+                port: 0,
+                pipe: Some(pipe.clone()),
+                interfaces: vec![*interface],
+                services: Vec::new(),
+                learned: *frame,
+                how: EvidenceKind::EndpointMap,
+                since: *since,
+                until: None,
+            });
+        }
+        rows
+    }
+}
+
+impl Teacher {
+    fn evidence_kind(self) -> EvidenceKind {
+        match self {
+            Teacher::Mapper => EvidenceKind::EndpointMap,
+            Teacher::Bind => EvidenceKind::RpcInterface,
+        }
+    }
+}
+
+/// Enters a lesson into a port's history.
+fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson) {
+    let known = tenants.iter().position(|t| t.interface == lesson.interface);
+    if let Some(known) = known {
+        return confirm(tenants, known, lesson.time);
+    }
+    // Another service's tenants that nobody has confirmed since are taken to have moved out.
+    // An interface that the catalog ties to no service drives nobody out.
+    for old in tenants.iter_mut().filter(|old| old.until.is_none()) {
+        let is_other = matches!((old.service, service), (Some(old), Some(new)) if old != new);
+        if is_other && old.learned != lesson.frame && old.confirmed < lesson.time {
+            old.until = Some(lesson.time);
+        }
+    }
+    // Who moved in may have done so as soon as the last one that left was gone.
+    let from = tenants.iter().filter_map(|old| old.until).max();
+    if tenants.len() >= MAX_TENANTS {
+        tenants.remove(0);
+    }
+    tenants.push(Tenant {
+        interface: lesson.interface,
+        service,
+        learned: lesson.frame,
+        teacher: lesson.teacher,
+        since: lesson.time,
+        confirmed: lesson.time,
+        from,
+        until: None,
+    });
+}
+
+/// A tenant is seen again. If it was taken to have moved out, it was there all along, and so was
+/// whoever was taken to have replaced it.
+fn confirm(tenants: &mut [Tenant], known: usize, time: Timestamp) {
+    let ended = tenants[known].until.take();
+    tenants[known].confirmed = tenants[known].confirmed.max(time);
+    if let Some(ended) = ended {
+        for other in tenants.iter_mut().filter(|t| t.from == Some(ended)) {
+            other.from = None;
+        }
+    }
+}
+
+/// Adds a row, or its interface to the row of the same port, time and teacher.
+fn join(rows: &mut Vec<EndpointRow>, row: EndpointRow) {
+    let same = rows.iter_mut().rev().find(|known| {
+        (known.server, known.protocol, known.port) == (row.server, row.protocol, row.port)
+            && (known.learned, known.until) == (row.learned, row.until)
+    });
+    match same {
+        Some(known) => {
+            known.interfaces.extend(row.interfaces);
+            for service in row.services {
+                if !known.services.contains(&service) {
+                    known.services.push(service);
+                }
+            }
+        }
+        None => rows.push(row),
+    }
+}
+
+/// The address at which an endpoint listens: its own, or the answering server's where it names
+/// none.
+pub fn address_of(at: &Endpoint, server: IpAddr) -> Option<(IpAddr, IpProtocol, u16)> {
+    match at {
+        Endpoint::Port {
+            address,
+            protocol,
+            port,
+        } => {
+            let named = address.filter(|named| !named.is_unspecified());
+            Some((named.unwrap_or(server), *protocol, *port))
+        }
+        Endpoint::Pipe(_) => None,
+    }
+}

@@ -1,0 +1,502 @@
+//! The ladder: from what a flow proved to its label, the strongest ground first.
+
+use std::collections::BTreeMap;
+
+use crate::attribute::endpoints::{Appointment, EndpointMap, Tenant};
+use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
+use crate::attribute::networks::Networks;
+use crate::attribute::server;
+use crate::catalog::{Catalog, PortUse, ServiceId};
+use crate::flow::ended::EndedFlow;
+use crate::model::evidence::{Assignment, Claim, Direction, Endpoint, Evidence};
+use crate::model::five_tuple::{IpProtocol, Peer};
+use crate::model::protocol::Protocol;
+use crate::model::uuid::Interface;
+
+/// What judging needs to know.
+pub struct Ladder<'a> {
+    /// The facts.
+    pub catalog: &'a Catalog,
+    /// Where a port alone names a service.
+    pub networks: &'a Networks,
+}
+
+/// A flow as it is judged.
+struct Case<'f> {
+    flow: &'f EndedFlow,
+    client: Direction,
+    server: Peer,
+    spoken: Option<Protocol>,
+}
+
+impl Ladder<'_> {
+    /// The client's direction and the label of a flow, by what is known now.
+    pub fn judge(&self, flow: &EndedFlow, map: &EndpointMap) -> (Direction, Label) {
+        let client = server::client_of(flow, self.catalog, map);
+        let case = Case {
+            flow,
+            client,
+            server: flow.sender(client.reversed()),
+            spoken: spoken(flow),
+        };
+        let mut label = self
+            .by_content(&case)
+            .or_else(|| self.by_endpoint(&case, map))
+            .or_else(|| self.by_appointment(&case, map))
+            .or_else(|| self.by_port(&case))
+            .or_else(|| self.by_ip_protocol(&case))
+            .unwrap_or_else(|| self.unknown(&case));
+        self.add_pipes(&case, &mut label);
+        self.add_evidence(&case, &mut label);
+        (client, label)
+    }
+
+    /// Whether nothing that is still to be learned can change the label of this flow.
+    pub fn is_settled(&self, flow: &EndedFlow, label: &Label) -> bool {
+        let ports = flow.tuple.source.port.max(flow.tuple.destination.port);
+        let is_named = label.service.is_some();
+        match label.basis {
+            Basis::Content => is_named,
+            Basis::Port | Basis::SharedPort | Basis::IpProtocol => true,
+            Basis::Endpoint | Basis::None => !flow.tuple.protocol.has_ports() || ports < 1024,
+        }
+    }
+
+    /// A presentation context that the server accepted names the service.
+    fn by_content(&self, case: &Case) -> Option<Label> {
+        if carries_pipes(case.spoken) {
+            return None;
+        }
+        let reached = self.reached(case, Basis::Content, None, bound(case.flow));
+        let service = reached.iter().find_map(|reached| reached.service)?;
+        Some(Label {
+            service: Some(service),
+            application: Some("RPC".to_owned()),
+            basis: Basis::Content,
+            services: first(service, reached),
+            candidates: Vec::new(),
+            evidence: Vec::new(),
+        })
+    }
+
+    /// The port was mapped to an interface, for this client or another.
+    fn by_endpoint(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
+        let protocol = case.flow.tuple.protocol;
+        let tenants = map.tenants(case.server, protocol, case.flow.start);
+        if tenants.is_empty() || case.spoken.is_some_and(|spoken| !is_rpc(spoken)) {
+            return None;
+        }
+        let mut services: Vec<ServiceId> = tenants.iter().filter_map(|t| t.service).collect();
+        services.sort_unstable();
+        services.dedup();
+        let service = match services[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        let interfaces = tenants.iter().map(|tenant| tenant.interface);
+        let meant = interfaces.filter(|i| service.is_none() || self.service_of(*i) == service);
+        let reached = self.reached(case, Basis::Endpoint, None, meant);
+        let mut candidates = match service {
+            Some(_) => map.former_services(case.server, protocol),
+            None => services,
+        };
+        candidates.retain(|candidate| Some(*candidate) != service);
+        candidates.sort_unstable();
+        candidates.dedup();
+        Some(Label {
+            service,
+            application: Some("RPC".to_owned()),
+            basis: Basis::Endpoint,
+            services: reached,
+            candidates,
+            evidence: tenants.iter().map(|tenant| self.mapped(tenant)).collect(),
+        })
+    }
+
+    /// The flow was agreed on by another: an FTP data connection, a TFTP transfer.
+    fn by_appointment(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
+        let (listener, guest) = (case.server, case.flow.sender(case.client));
+        let protocol = case.flow.tuple.protocol;
+        let meets = |guest: Peer, listener: Peer| {
+            map.appointment(guest.address, listener, protocol, case.flow.start)
+        };
+        let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
+        if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
+            return None;
+        }
+        let (application, speaks, kind) = match appointment.by {
+            Assignment::FtpData => ("FTP data", Protocol::Ftp, EvidenceKind::FtpData),
+            Assignment::TftpTransfer => ("TFTP", Protocol::Tftp, EvidenceKind::TftpTransfer),
+        };
+        let (service, candidates) = self.owner(appointment, protocol, speaks);
+        let ground = Ground {
+            kind,
+            value: listener_text(case.server, protocol),
+            name: None,
+            frame: Some(appointment.frame),
+        };
+        Some(Label {
+            service,
+            application: Some(application.to_owned()),
+            basis: Basis::Endpoint,
+            services: self.alone(case, service, application, Basis::Endpoint),
+            candidates,
+            evidence: vec![ground],
+        })
+    }
+
+    /// The service that a control connection belongs to: by its port where that is the service's
+    /// own, else unknown with those that speak its protocol as candidates.
+    fn owner(
+        &self,
+        appointment: &Appointment,
+        protocol: IpProtocol,
+        speaks: Protocol,
+    ) -> (Option<ServiceId>, Vec<ServiceId>) {
+        let server = appointment.server;
+        let uses: Vec<&PortUse> = (self.catalog.port(protocol, server.port).iter())
+            .filter(|known| !known.quirk && known.speaks.contains(&speaks))
+            .collect();
+        let listener = uses.iter().find(|known| known.listener);
+        match listener {
+            Some(listener) if self.networks.contains(server.address) => {
+                let others = uses.iter().map(|known| known.service);
+                (Some(listener.service), others.filter(|s| *s != listener.service).collect())
+            }
+            _ => (None, self.speakers(speaks)),
+        }
+    }
+
+    /// A port that the catalog lists, and a payload that fits it or says nothing.
+    fn by_port(&self, case: &Case) -> Option<Label> {
+        let protocol = case.flow.tuple.protocol;
+        let listed = protocol.has_ports().then(|| self.catalog.port(protocol, case.server.port))?;
+        let fitting: Vec<&PortUse> = (listed.iter())
+            .filter(|known| !known.quirk && fits(known, case.spoken))
+            .collect();
+        let listener = *fitting.iter().find(|known| known.listener).or(fitting.first())?;
+        let mut candidates: Vec<ServiceId> = fitting.iter().map(|known| known.service).collect();
+        candidates.dedup();
+        let ground = Ground {
+            kind: EvidenceKind::Port,
+            value: listener_text(case.server, protocol),
+            name: Some(listener.application.clone()),
+            frame: None,
+        };
+        if !self.networks.contains(case.server.address) {
+            return Some(Label {
+                service: None,
+                application: Some(listener.application.clone()),
+                basis: Basis::None,
+                services: Vec::new(),
+                candidates,
+                evidence: vec![ground],
+            });
+        }
+        candidates.retain(|candidate| *candidate != listener.service);
+        let basis = match candidates.is_empty() {
+            true => Basis::Port,
+            false => Basis::SharedPort,
+        };
+        let service = Some(listener.service);
+        Some(Label {
+            service,
+            application: Some(listener.application.clone()),
+            basis,
+            services: self.alone(case, service, &listener.application, basis),
+            candidates,
+            evidence: vec![ground],
+        })
+    }
+
+    /// IP protocols 47, 50 and 51 have one service each.
+    fn by_ip_protocol(&self, case: &Case) -> Option<Label> {
+        let protocol = case.flow.tuple.protocol;
+        let known = self.catalog.ip_protocol(protocol.0).first()?;
+        let ground = Ground {
+            kind: EvidenceKind::IpProtocol,
+            value: protocol.0.to_string(),
+            name: Some(known.application.clone()),
+            frame: None,
+        };
+        let either_side = [Direction::Forward, Direction::Reverse];
+        let inside = either_side.map(|side| self.networks.contains(case.flow.sender(side).address));
+        let (service, basis) = match inside {
+            [false, false] => (None, Basis::None),
+            _ => (Some(known.service), Basis::IpProtocol),
+        };
+        Some(Label {
+            service,
+            application: Some(known.application.clone()),
+            basis,
+            services: self.alone(case, service, &known.application, basis),
+            candidates: match service {
+                Some(_) => Vec::new(),
+                None => vec![known.service],
+            },
+            evidence: vec![ground],
+        })
+    }
+
+    /// Nothing names a service. What is known of the payload is said all the same: interfaces that
+    /// no service is known for, a protocol on a port that is not its own.
+    fn unknown(&self, case: &Case) -> Label {
+        let protocol = case.flow.tuple.protocol;
+        let is_bare_rpc = case.spoken.is_some_and(is_rpc);
+        let services = match is_bare_rpc {
+            true => self.reached(case, Basis::Content, None, bound(case.flow)),
+            false => Vec::new(),
+        };
+        let listed = match protocol.has_ports() {
+            true => self.catalog.port(protocol, case.server.port),
+            false => &[],
+        };
+        let ground = listed.iter().find(|known| !known.quirk).map(|known| Ground {
+            kind: EvidenceKind::Port,
+            value: listener_text(case.server, protocol),
+            name: Some(format!("{}, which the payload is not", known.application)),
+            frame: None,
+        });
+        let candidates = match case.spoken {
+            Some(spoken) if listed.is_empty() && !is_rpc(spoken) => self.speakers(spoken),
+            _ => Vec::new(),
+        };
+        Label {
+            service: None,
+            application: case.spoken.map(|spoken| self.application_of(spoken)),
+            basis: match services.is_empty() {
+                true => Basis::None,
+                false => Basis::Content,
+            },
+            services,
+            candidates,
+            evidence: ground.into_iter().collect(),
+        }
+    }
+
+    /// The catalog's word for a protocol, else the protocol's own name.
+    fn application_of(&self, spoken: Protocol) -> String {
+        match spoken {
+            Protocol::Rpc | Protocol::RpcDatagram => "RPC".to_owned(),
+            other => other.name().to_owned(),
+        }
+    }
+
+    /// The services that have a port on which this protocol is spoken, and nothing else is.
+    fn speakers(&self, spoken: Protocol) -> Vec<ServiceId> {
+        let mut services: Vec<ServiceId> = (self.catalog.speaks_of(spoken).iter())
+            .filter(|known| !known.quirk)
+            .map(|known| known.service)
+            .collect();
+        services.sort_unstable();
+        services.dedup();
+        services
+    }
+
+    fn service_of(&self, interface: Interface) -> Option<ServiceId> {
+        self.catalog.interface(interface, None)?.service
+    }
+
+    /// The interfaces by service, in the order in which they were first reached.
+    fn reached(
+        &self,
+        case: &Case,
+        basis: Basis,
+        via: Option<&'static str>,
+        interfaces: impl Iterator<Item = Interface>,
+    ) -> Vec<Reached> {
+        let carried = carried(case.flow);
+        let mut reached: Vec<Reached> = Vec::new();
+        for interface in interfaces {
+            let service = self.service_of(interface);
+            let bytes = carried.get(&interface).copied().unwrap_or(0);
+            match reached.iter_mut().find(|known| known.service == service) {
+                Some(known) if known.interfaces.contains(&interface) => {}
+                Some(known) => {
+                    known.interfaces.push(interface);
+                    known.bytes += bytes;
+                }
+                None => reached.push(Reached {
+                    service,
+                    application: "RPC".to_owned(),
+                    basis,
+                    via,
+                    interfaces: vec![interface],
+                    pipes: Vec::new(),
+                    bytes,
+                }),
+            }
+        }
+        if let ([only], None) = (&mut reached[..], via) {
+            only.bytes = case.flow.bytes.iter().sum();
+        }
+        reached
+    }
+
+    /// One service for the whole flow, if there is one.
+    fn alone(
+        &self,
+        case: &Case,
+        service: Option<ServiceId>,
+        application: &str,
+        basis: Basis,
+    ) -> Vec<Reached> {
+        let reached = service.map(|service| Reached {
+            service: Some(service),
+            application: application.to_owned(),
+            basis,
+            via: None,
+            interfaces: Vec::new(),
+            pipes: Vec::new(),
+            bytes: case.flow.bytes.iter().sum(),
+        });
+        reached.into_iter().collect()
+    }
+
+    /// What was reached through pipes: by the interfaces bound in them, else by their names.
+    fn add_pipes(&self, case: &Case, label: &mut Label) {
+        if !carries_pipes(case.spoken) {
+            return;
+        }
+        let through = self.reached(case, Basis::Content, Some("smb"), bound(case.flow));
+        label.services.extend(through);
+        for evidence in &case.flow.evidence {
+            let Claim::OpenedPipe(pipe) = &evidence.claim else {
+                continue;
+            };
+            let Some(service) = self.catalog.pipe(pipe).and_then(|known| known.service) else {
+                continue;
+            };
+            let known = (label.services.iter_mut())
+                .find(|reached| reached.via.is_some() && reached.service == Some(service));
+            match known {
+                Some(known) if known.pipes.contains(pipe) => {}
+                Some(known) => known.pipes.push(pipe.clone()),
+                None => label.services.push(Reached {
+                    service: Some(service),
+                    application: "RPC".to_owned(),
+                    basis: Basis::Content,
+                    via: Some("smb"),
+                    interfaces: Vec::new(),
+                    pipes: vec![pipe.clone()],
+                    bytes: 0,
+                }),
+            }
+        }
+    }
+
+    /// What the flow itself proved, added to what the label rests on; in the order of the frames,
+    /// what the whole flow proves last.
+    fn add_evidence(&self, case: &Case, label: &mut Label) {
+        let bound: Vec<Interface> = bound(case.flow).collect();
+        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case.server));
+        label.evidence.extend(own);
+        label.evidence.sort_by_key(|ground| (ground.frame.is_none(), ground.frame));
+        label.evidence.dedup();
+    }
+
+    fn ground(&self, evidence: &Evidence, bound: &[Interface], server: Peer) -> Option<Ground> {
+        let (kind, value, name) = match &evidence.claim {
+            Claim::Speaks(protocol) => (EvidenceKind::Protocol, protocol.name().to_owned(), None),
+            Claim::Bound(i) => (EvidenceKind::RpcInterface, i.to_string(), self.name_of(*i)),
+            Claim::Offered(i) if !bound.contains(i) => {
+                (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
+            }
+            Claim::OpenedPipe(pipe) => (EvidenceKind::SmbPipe, pipe.clone(), None),
+            Claim::Announced(text) => (EvidenceKind::Banner, text.clone(), None),
+            Claim::Assigned { by, at, .. } => {
+                let kind = match by {
+                    Assignment::FtpData => EvidenceKind::FtpData,
+                    Assignment::TftpTransfer => EvidenceKind::TftpTransfer,
+                };
+                (kind, endpoint_text(at, server), None)
+            }
+            Claim::Offered(_) | Claim::Mapped { .. } | Claim::ClientIs(_) | Claim::Carried { .. } => {
+                return None;
+            }
+        };
+        Some(Ground {
+            kind,
+            value,
+            name,
+            frame: Some(evidence.frame),
+        })
+    }
+
+    fn mapped(&self, tenant: &Tenant) -> Ground {
+        Ground {
+            kind: EvidenceKind::EndpointMap,
+            value: tenant.interface.to_string(),
+            name: self.name_of(tenant.interface),
+            frame: Some(tenant.learned),
+        }
+    }
+
+    fn name_of(&self, interface: Interface) -> Option<String> {
+        self.catalog.interface(interface, None)?.name.clone()
+    }
+}
+
+/// Puts what was reached of `service` first.
+fn first(service: ServiceId, mut reached: Vec<Reached>) -> Vec<Reached> {
+    reached.sort_by_key(|known| known.service != Some(service));
+    reached
+}
+
+fn spoken(flow: &EndedFlow) -> Option<Protocol> {
+    flow.evidence.iter().find_map(|evidence| match evidence.claim {
+        Claim::Speaks(protocol) => Some(protocol),
+        _ => None,
+    })
+}
+
+fn bound(flow: &EndedFlow) -> impl Iterator<Item = Interface> {
+    flow.evidence.iter().filter_map(|evidence| match evidence.claim {
+        Claim::Bound(interface) => Some(interface),
+        _ => None,
+    })
+}
+
+fn carried(flow: &EndedFlow) -> BTreeMap<Interface, u64> {
+    let carried = flow.evidence.iter().filter_map(|evidence| match evidence.claim {
+        Claim::Carried { interface, bytes } => Some((interface, bytes)),
+        _ => None,
+    });
+    carried.collect()
+}
+
+fn is_rpc(spoken: Protocol) -> bool {
+    matches!(spoken, Protocol::Rpc | Protocol::RpcDatagram | Protocol::RpcHttp)
+}
+
+/// Whether the protocol carries named pipes: then interfaces are reached through another service.
+fn carries_pipes(spoken: Option<Protocol>) -> bool {
+    matches!(spoken, Some(Protocol::Smb | Protocol::NetbiosSession))
+}
+
+/// Whether a payload that speaks this, or nothing that is known, may be found at a port.
+fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
+    match spoken {
+        Some(spoken) => known.speaks.contains(&spoken),
+        None => true,
+    }
+}
+
+fn listener_text(listener: Peer, protocol: IpProtocol) -> String {
+    format!("{}/{protocol}", listener.port)
+}
+
+/// `192.0.2.1:4131/tcp`; the server's own address where the endpoint names none.
+fn endpoint_text(at: &Endpoint, server: Peer) -> String {
+    match at {
+        Endpoint::Port {
+            address,
+            protocol,
+            port,
+        } => {
+            let address = address.unwrap_or(server.address);
+            format!("{}/{protocol}", Peer { address, port: *port })
+        }
+        Endpoint::Pipe(pipe) => pipe.clone(),
+    }
+}

@@ -1,0 +1,307 @@
+//! What the PDUs of one connection prove: contexts offered and accepted, calls, and the endpoint
+//! mapper's answers.
+
+use std::collections::BTreeMap;
+
+use crate::dissect::rpc::bind::{self, Answer, Offer, Syntax};
+use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
+use crate::dissect::rpc::pdu::{Call, Header, Kind, Role};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::uuid::Interface;
+
+/// Presentation contexts kept of a connection. A BIND holds at most 255; clients that probe for
+/// interfaces send a few of those.
+const MAX_CONTEXTS: usize = 4096;
+
+/// BINDs and ALTER_CONTEXTs that wait for their answer. A client sends one and waits.
+const MAX_WAITING: usize = 16;
+
+/// Calls that wait for their answer. Clients have a handful in flight; the oldest is given up.
+const MAX_CALLS: usize = 256;
+
+/// Bytes of the endpoint mapper's answers that wait for their last fragment. A listing of 500
+/// entries, the most that clients ask for, has about 100 kB.
+const MAX_STUBS: usize = 1 << 20;
+
+/// What is known of one connection.
+#[derive(Default)]
+pub struct Association {
+    client: Option<Direction>,
+    contexts: BTreeMap<u16, Context>,
+    waiting: Vec<Waiting>,
+    /// The answers to a BIND that has not been seen yet, with its call: directions are not in step.
+    early: Option<(u32, Vec<Answer>)>,
+    interfaces: BTreeMap<Interface, Standing>,
+    carried: BTreeMap<Interface, u64>,
+    /// Operations called and not answered yet, where an answer could be the endpoint mapper's.
+    calls: BTreeMap<u32, u16>,
+    /// Stubs of answers, as far as they came.
+    stubs: BTreeMap<u32, Vec<u8>>,
+}
+
+/// A presentation context.
+#[derive(Clone, Copy)]
+struct Context {
+    interface: Interface,
+    standing: Standing,
+    syntax: Option<Syntax>,
+    /// The first call that was made on it.
+    called: Option<u32>,
+}
+
+/// What became of an offer; of an interface, the best that became of one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Offered,
+    Refused,
+    Accepted,
+}
+
+/// An offer without its answer.
+struct Waiting {
+    call_id: u32,
+    contexts: Vec<u16>,
+}
+
+impl Association {
+    /// Whether a PDU is wanted whole. `call` is its call header, if it has one.
+    pub fn wants(&self, from: Direction, header: &Header, call: Option<Call>) -> bool {
+        if header.kind.is_negotiation() {
+            return true;
+        }
+        let Some(call) = call.filter(|_| header.kind == Kind::RESPONSE) else {
+            return false;
+        };
+        let begun = self.stubs.contains_key(&header.call_id) || header.has(Header::FIRST);
+        begun && self.client != Some(from) && self.expected(header, call).is_some()
+    }
+
+    /// Takes a PDU: all of it if it was wanted, else at least its call header.
+    pub fn see(&mut self, from: Direction, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
+        self.settle_client(from, header.kind, found);
+        let call = Call::read(header, pdu);
+        match header.kind {
+            Kind::BIND | Kind::ALTER_CONTEXT => self.offer(header, pdu, found),
+            Kind::BIND_ACK | Kind::ALTER_CONTEXT_RESP => {
+                let answers = bind::answers(header, pdu);
+                self.answer(header.call_id, answers, found);
+            }
+            Kind::BIND_NAK => self.answer(header.call_id, vec![Answer::Refused; 255], found),
+            _ => {}
+        }
+        let Some(call) = call else {
+            return;
+        };
+        // Whoever calls has had the answer to its BIND, seen or not.
+        self.early = None;
+        self.count(header, call);
+        match header.kind {
+            Kind::REQUEST => self.request(header, call, found),
+            Kind::RESPONSE => self.response(header, call, pdu, found),
+            _ => {
+                self.calls.remove(&header.call_id);
+            }
+        }
+    }
+
+    /// Says that bytes are missing: a fragment may have been among them.
+    pub fn gap(&mut self) {
+        self.stubs.clear();
+    }
+
+    /// Says what each interface carried. A second call says nothing more.
+    pub fn finish(&mut self, found: &mut Vec<Claim>) {
+        let carried = std::mem::take(&mut self.carried);
+        found.extend(
+            carried
+                .into_iter()
+                .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
+        );
+    }
+
+    /// Whether everything that a peer can make it keep is within its bound.
+    #[cfg(test)]
+    pub fn is_within_bounds(&self) -> bool {
+        self.contexts.len() <= MAX_CONTEXTS
+            && self.interfaces.len() <= MAX_CONTEXTS
+            && self.waiting.len() <= MAX_WAITING
+            && self.calls.len() <= MAX_CALLS
+            && self.stubs.values().map(Vec::len).sum::<usize>() <= MAX_STUBS
+    }
+
+    fn settle_client(&mut self, from: Direction, kind: Kind, found: &mut Vec<Claim>) {
+        let client = match kind.sender() {
+            Some(Role::Client) => from,
+            Some(Role::Server) => from.reversed(),
+            None => return,
+        };
+        if self.client.is_none() {
+            self.client = Some(client);
+            found.push(Claim::ClientIs(client));
+        }
+    }
+
+    fn offer(&mut self, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
+        let offers = bind::offers(header, pdu);
+        for offer in &offers {
+            self.open(offer, found);
+        }
+        let early = self
+            .early
+            .take_if(|(call_id, _)| *call_id == header.call_id);
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.remove(0);
+        }
+        self.waiting.push(Waiting {
+            call_id: header.call_id,
+            contexts: offers.iter().map(|offer| offer.context).collect(),
+        });
+        if let Some((call_id, answers)) = early {
+            self.answer(call_id, answers, found);
+        }
+    }
+
+    fn open(&mut self, offer: &Offer, found: &mut Vec<Claim>) {
+        let Offer { context, interface } = *offer;
+        let full = self.contexts.len() >= MAX_CONTEXTS;
+        match self.contexts.get(&context) {
+            // Offered again in another syntax, or to renew its authentication: what was accepted stays.
+            Some(known) if known.interface == interface => {}
+            None if full => {}
+            _ => {
+                let opened = Context {
+                    interface,
+                    standing: Standing::Offered,
+                    syntax: None,
+                    called: None,
+                };
+                self.contexts.insert(context, opened);
+            }
+        }
+        if self.interfaces.len() < MAX_CONTEXTS && !self.interfaces.contains_key(&interface) {
+            self.interfaces.insert(interface, Standing::Offered);
+            found.push(Claim::Offered(interface));
+        }
+    }
+
+    fn answer(&mut self, call_id: u32, answers: Vec<Answer>, found: &mut Vec<Claim>) {
+        let place = self.waiting.iter().position(|one| one.call_id == call_id);
+        let Some(place) = place else {
+            self.early = Some((call_id, answers));
+            return;
+        };
+        let waiting = self.waiting.remove(place);
+        for (context, answer) in waiting.contexts.into_iter().zip(answers) {
+            match answer {
+                Answer::Accepted(syntax) => self.accept(context, syntax, found),
+                Answer::Refused => self.refuse(context),
+            }
+        }
+    }
+
+    fn accept(&mut self, context: u16, syntax: Option<Syntax>, found: &mut Vec<Claim>) {
+        let Some(context) = self.contexts.get_mut(&context) else {
+            return;
+        };
+        context.standing = Standing::Accepted;
+        context.syntax = syntax;
+        let interface = context.interface;
+        if let Some(standing) = self.interfaces.get_mut(&interface)
+            && *standing != Standing::Accepted
+        {
+            *standing = Standing::Accepted;
+            found.push(Claim::Bound(interface));
+        }
+    }
+
+    fn refuse(&mut self, context: u16) {
+        if let Some(context) = self.contexts.get_mut(&context)
+            && context.standing == Standing::Offered
+        {
+            context.standing = Standing::Refused;
+        }
+    }
+
+    fn count(&mut self, header: &Header, call: Call) {
+        if let Some(context) = self.contexts.get(&call.context) {
+            let bytes = self.carried.entry(context.interface).or_default();
+            *bytes = bytes.saturating_add(header.len.into());
+        }
+    }
+
+    fn request(&mut self, header: &Header, call: Call, found: &mut Vec<Claim>) {
+        let used_again = match self.contexts.get_mut(&call.context) {
+            Some(context) => {
+                let first = *context.called.get_or_insert(header.call_id);
+                context.standing == Standing::Offered && first != header.call_id
+            }
+            None => false,
+        };
+        // Nobody calls twice on a context that was refused: its answer was not captured.
+        if used_again {
+            self.accept(call.context, None, found);
+        }
+        if self.origin(call.context).is_some() {
+            if self.calls.len() >= MAX_CALLS {
+                self.calls.pop_first();
+            }
+            self.calls.insert(header.call_id, call.opnum);
+        }
+    }
+
+    fn response(&mut self, header: &Header, call: Call, pdu: &[u8], found: &mut Vec<Claim>) {
+        let context = self.contexts.get(&call.context);
+        if context.is_some_and(|context| context.standing == Standing::Offered) {
+            self.accept(call.context, None, found);
+        }
+        let expected = self.expected(header, call);
+        if header.has(Header::LAST) {
+            self.calls.remove(&header.call_id);
+        }
+        let Some(expected) = expected.filter(|_| pdu.len() == usize::from(header.len)) else {
+            return;
+        };
+        let begun = if header.has(Header::FIRST) {
+            Some(Vec::new())
+        } else {
+            self.stubs.remove(&header.call_id)
+        };
+        let (Some(mut stub), Some(fragment)) = (begun, header.stub(pdu)) else {
+            return;
+        };
+        if stub.is_empty() && !epm::may_be_answer(fragment, &expected) {
+            return;
+        }
+        stub.extend_from_slice(fragment);
+        if header.has(Header::LAST) {
+            epm::claim(&stub, &expected, found);
+        } else if self.stubs.values().map(Vec::len).sum::<usize>() + stub.len() <= MAX_STUBS {
+            self.stubs.insert(header.call_id, stub);
+        }
+    }
+
+    /// What is known of a response before it is read; `None` if it holds no towers.
+    fn expected(&self, header: &Header, call: Call) -> Option<Expected> {
+        let origin = self.origin(call.context)?;
+        let operation = match self.calls.get(&header.call_id) {
+            Some(opnum) => Some(Operation::of(*opnum)?),
+            None => None,
+        };
+        Some(Expected {
+            operation,
+            syntax: self.contexts.get(&call.context).and_then(|c| c.syntax),
+            order: header.order,
+            origin,
+        })
+    }
+
+    /// Whether a context is the endpoint mapper's, or could be for all that is known; `None` if it
+    /// is another's.
+    fn origin(&self, context: u16) -> Option<Origin> {
+        match self.contexts.get(&context) {
+            Some(context) if context.interface.uuid == epm::INTERFACE => Some(Origin::Mapper),
+            Some(_) => None,
+            None => Some(Origin::Unknown),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Connectionless RPC (C706 12.5): every datagram names its interface.
+
+use std::collections::BTreeMap;
+
+use crate::dissect::read::{Order, Reader, Short};
+use crate::dissect::rpc::bind;
+use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
+use crate::dissect::rpc::pdu::Role;
+use crate::dissect::{Dissector, Opening, Probe, Progress};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::uuid::{Interface, Uuid};
+
+/// Bytes in the header (C706 12.5.1).
+const HEADER_LEN: usize = 80;
+
+/// A datagram may be the first IP fragment of a longer one; hosts do not fragment below this (the
+/// payload of IPv4's 576 bytes, less what its options and UDP need).
+const SHORTEST_FRAGMENT: usize = 480;
+
+/// The client's own interface, which servers call back to know who it is (C706 appendix P).
+const CONVERSATION_MANAGER: Uuid = Uuid::from_u128(0x333a2276_0000_0000_0d00_00809c000000);
+
+/// Says whether the first datagram of either side is one of RPC.
+pub fn probe(opening: &Opening) -> Probe {
+    for (from, bytes) in opening.sides() {
+        if let Some((header, _)) = Header::recognise(bytes) {
+            return Probe::Yes(header.client(from));
+        }
+    }
+    Probe::No
+}
+
+/// The kind of a datagram (C706 12.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind(u8);
+
+impl Kind {
+    const REQUEST: Kind = Kind(0);
+    const PING: Kind = Kind(1);
+    const RESPONSE: Kind = Kind(2);
+    const FAULT: Kind = Kind(3);
+    const WORKING: Kind = Kind(4);
+    const NOCALL: Kind = Kind(5);
+    const REJECT: Kind = Kind(6);
+    const ACK: Kind = Kind(7);
+    const CL_CANCEL: Kind = Kind(8);
+    const CANCEL_ACK: Kind = Kind(10);
+
+    fn sender(self) -> Option<Role> {
+        match self {
+            Kind::REQUEST | Kind::PING | Kind::ACK | Kind::CL_CANCEL => Some(Role::Client),
+            Kind::RESPONSE
+            | Kind::FAULT
+            | Kind::WORKING
+            | Kind::NOCALL
+            | Kind::REJECT
+            | Kind::CANCEL_ACK => Some(Role::Server),
+            _ => None,
+        }
+    }
+}
+
+/// What a header says.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    kind: Kind,
+    flags: u8,
+    order: Order,
+    interface: Interface,
+    activity: Uuid,
+    sequence: u32,
+    opnum: u16,
+    fragment: u16,
+    sealed: bool,
+}
+
+impl Header {
+    /// This is the last fragment of a stub.
+    const LAST: u8 = 0x02;
+    /// There are several fragments.
+    const FRAGMENT: u8 = 0x04;
+
+    /// Reads a header and the part of the stub behind it; `None` if a datagram is no RPC.
+    fn recognise(bytes: &[u8]) -> Option<(Header, &[u8])> {
+        Header::parse(bytes).ok().flatten()
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, Short> {
+        let mut r = Reader::little(bytes);
+        let [version, kind, flags, flags2] = r.array()?;
+        let [integers, floats, characters, _serial] = r.array()?;
+        let order = match integers & 0xf0 {
+            0x00 => Order::Big,
+            _ => Order::Little,
+        };
+        let mut r = Reader::new(r.take(HEADER_LEN - 8)?, order);
+        let _object = bind::uuid(&mut r)?;
+        let interface = bind::uuid(&mut r)?;
+        let activity = bind::uuid(&mut r)?;
+        let _boot_time = r.u32()?;
+        let version_of_interface = r.u32()?;
+        let sequence = r.u32()?;
+        let opnum = r.u16()?;
+        let (_interface_hint, _activity_hint) = (r.u16()?, r.u16()?);
+        let len = usize::from(r.u16()?);
+        let fragment = r.u16()?;
+        let [authentication, _serial] = r.array()?;
+        let mut body = Reader::new(bytes, order);
+        body.skip(HEADER_LEN)?;
+        // An authentication verifier may follow the stub; a pad may follow either.
+        let fits = if authentication == 0 {
+            body.left() >= len && body.left() - len < 8
+        } else {
+            body.left() >= len
+        };
+        let is_rpc = version == 4
+            && kind <= 10
+            && flags & 0x81 == 0
+            && flags2 & 0xf8 == 0
+            && integers & 0xee == 0
+            && floats <= 3
+            && characters == 0
+            && (fits || bytes.len() >= SHORTEST_FRAGMENT && len > body.left())
+            && interface != Uuid::NIL;
+        let header = Header {
+            kind: Kind(kind),
+            flags,
+            order,
+            interface: Interface::new(
+                interface,
+                version_of_interface as u16,
+                (version_of_interface >> 16) as u16,
+            ),
+            activity,
+            sequence,
+            opnum,
+            fragment,
+            sealed: authentication != 0,
+        };
+        Ok(is_rpc.then(|| (header, body.up_to(len))))
+    }
+
+    fn client(&self, from: Direction) -> Option<Direction> {
+        // A callback asks the other way round: it says who the client is, but not by its kind.
+        if self.interface.uuid == CONVERSATION_MANAGER {
+            return None;
+        }
+        self.kind.sender().map(|role| match role {
+            Role::Client => from,
+            Role::Server => from.reversed(),
+        })
+    }
+}
+
+/// Interfaces kept of a flow: a client calls a few.
+const MAX_INTERFACES: usize = 256;
+
+/// Bytes of the endpoint mapper's answers that wait for their last fragment.
+const MAX_STUB: usize = 1 << 20;
+
+/// Follows the calls of one flow.
+#[derive(Default)]
+pub struct Calls {
+    client_is_known: bool,
+    interfaces: BTreeMap<Interface, Standing>,
+    carried: BTreeMap<Interface, u64>,
+    answer: Option<Answer>,
+}
+
+/// What is known of an interface.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Offered,
+    Bound,
+}
+
+/// An answer of the endpoint mapper, as far as it came.
+struct Answer {
+    activity: Uuid,
+    sequence: u32,
+    next_fragment: u16,
+    stub: Vec<u8>,
+}
+
+impl Dissector for Calls {
+    fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        let Some((header, stub)) = Header::recognise(bytes) else {
+            return Progress::More;
+        };
+        if let Some(client) = header.client(from).filter(|_| !self.client_is_known) {
+            self.client_is_known = true;
+            found.push(Claim::ClientIs(client));
+        }
+        self.stand(&header, found);
+        if self.interfaces.contains_key(&header.interface) {
+            let carried = self.carried.entry(header.interface).or_default();
+            *carried = carried.saturating_add(bytes.len() as u64);
+        }
+        let is_answer = header.kind == Kind::RESPONSE && header.interface.uuid == epm::INTERFACE;
+        if is_answer && !header.sealed {
+            self.collect(&header, stub, found);
+        }
+        Progress::More
+    }
+
+    fn gap(&mut self, _from: Direction, _missing: Option<u64>) {
+        self.answer = None;
+    }
+
+    fn finish(&mut self, found: &mut Vec<Claim>) {
+        let carried = std::mem::take(&mut self.carried);
+        found.extend(
+            carried
+                .into_iter()
+                .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
+        );
+    }
+}
+
+impl Calls {
+    fn stand(&mut self, header: &Header, found: &mut Vec<Claim>) {
+        let interface = header.interface;
+        let known = self.interfaces.get(&interface).copied();
+        if known.is_none() && self.interfaces.len() >= MAX_INTERFACES {
+            return;
+        }
+        // A server answers, or works on, only what it has; a reject says that it has it not.
+        let answered = matches!(header.kind, Kind::RESPONSE | Kind::WORKING | Kind::FAULT);
+        match known {
+            Some(Standing::Bound) => {}
+            _ if answered => {
+                self.interfaces.insert(interface, Standing::Bound);
+                found.push(Claim::Bound(interface));
+            }
+            Some(Standing::Offered) => {}
+            None => {
+                self.interfaces.insert(interface, Standing::Offered);
+                found.push(Claim::Offered(interface));
+            }
+        }
+    }
+
+    /// Puts the fragments of an answer together, in order; reads it when it is whole.
+    fn collect(&mut self, header: &Header, fragment: &[u8], found: &mut Vec<Claim>) {
+        let Some(operation) = Operation::of(header.opnum) else {
+            return;
+        };
+        let is_alone = header.flags & Header::FRAGMENT == 0;
+        if is_alone || header.fragment == 0 {
+            self.answer = Some(Answer {
+                activity: header.activity,
+                sequence: header.sequence,
+                next_fragment: 0,
+                stub: Vec::new(),
+            });
+        }
+        let Some(answer) = &mut self.answer else {
+            return;
+        };
+        let follows = answer.activity == header.activity
+            && answer.sequence == header.sequence
+            && (is_alone || answer.next_fragment == header.fragment);
+        if !follows || answer.stub.len() + fragment.len() > MAX_STUB {
+            return;
+        }
+        answer.stub.extend_from_slice(fragment);
+        answer.next_fragment = answer.next_fragment.wrapping_add(1);
+        if is_alone || header.flags & Header::LAST != 0 {
+            let expected = Expected {
+                operation: Some(operation),
+                syntax: None,
+                order: header.order,
+                origin: Origin::Mapper,
+            };
+            epm::claim(&answer.stub, &expected, found);
+            self.answer = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::rpc::bind::Syntax;
+    use crate::dissect::rpc::samples::{
+        EPM, EPT_MAP, SAMR, map_answer, mapped_tcp, tcp_tower, wire,
+    };
+    use crate::model::evidence::Direction::{Forward, Reverse};
+
+    const ALONE: (u8, u16) = (0, 0);
+
+    /// A datagram: its kind, interface, flags with fragment number, and stub.
+    fn datagram(kind: Kind, interface: Interface, part: (u8, u16), stub: &[u8]) -> Vec<u8> {
+        let (flags, fragment) = part;
+        let mut bytes = vec![4, kind.0, flags, 0, 0x10, 0, 0, 0];
+        bytes.extend([0; 16]);
+        bytes.extend(wire(interface.uuid, Order::Little));
+        bytes.extend([0xac; 16]);
+        bytes.extend([0; 4]);
+        bytes.extend(interface.major.to_le_bytes());
+        bytes.extend(interface.minor.to_le_bytes());
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(EPT_MAP.to_le_bytes());
+        bytes.extend([0xff; 4]);
+        bytes.extend((stub.len() as u16).to_le_bytes());
+        bytes.extend(fragment.to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend(stub);
+        bytes
+    }
+
+    fn claims(talk: &[(Direction, Vec<u8>)]) -> Vec<Claim> {
+        let (mut calls, mut found) = (Calls::default(), Vec::new());
+        for (from, bytes) in talk {
+            calls.feed(*from, bytes, &mut found);
+        }
+        found
+    }
+
+    #[test]
+    fn a_request_offers_and_its_answer_binds() {
+        let request = (Forward, datagram(Kind::REQUEST, SAMR, ALONE, b"in"));
+        let response = (Reverse, datagram(Kind::RESPONSE, SAMR, ALONE, b"out"));
+        let client = Claim::ClientIs(Forward);
+        assert_eq!(
+            claims(&[request, response.clone()]),
+            [client.clone(), Claim::Offered(SAMR), Claim::Bound(SAMR)]
+        );
+        assert_eq!(claims(&[response]), [client, Claim::Bound(SAMR)]);
+    }
+
+    #[test]
+    fn a_rejected_request_binds_nothing() {
+        let request = (Forward, datagram(Kind::REQUEST, SAMR, ALONE, b"in"));
+        let reject = (Reverse, datagram(Kind::REJECT, SAMR, ALONE, &[0; 4]));
+        assert_eq!(
+            claims(&[request, reject]),
+            [Claim::ClientIs(Forward), Claim::Offered(SAMR)]
+        );
+    }
+
+    #[test]
+    fn an_answer_in_fragments_maps_an_interface() {
+        let stub = map_answer(&[tcp_tower(SAMR, 49154, [10, 0, 0, 1])], Syntax::Ndr);
+        let (first, last) = stub.split_at(50);
+        let first = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, 0), first);
+        let flags = Header::FRAGMENT | Header::LAST;
+        let last = datagram(Kind::RESPONSE, EPM, (flags, 1), last);
+        let mapped = mapped_tcp(SAMR, 49154, [10, 0, 0, 1]);
+        let in_order = claims(&[(Reverse, first.clone()), (Reverse, last.clone())]);
+        assert_eq!(in_order.last(), Some(&mapped));
+        let without_first = claims(&[(Reverse, last)]);
+        assert!(!without_first.contains(&mapped));
+    }
+
+    #[test]
+    fn only_a_whole_datagram_is_recognised() {
+        let bytes = datagram(Kind::REQUEST, SAMR, ALONE, b"stub");
+        assert!(Header::recognise(&bytes).is_some());
+        for len in 0..bytes.len() {
+            assert!(Header::recognise(&bytes[..len]).is_none(), "{len}");
+        }
+        for (place, value) in [(0, 5), (1, 11), (2, 0x80), (3, 0x10), (4, 0x22), (6, 1)] {
+            let mut other = bytes.clone();
+            other[place] = value;
+            assert!(Header::recognise(&other).is_none(), "{place}");
+        }
+    }
+
+    #[test]
+    fn the_first_part_of_a_fragmented_datagram_is_recognised() {
+        let bytes = datagram(Kind::REQUEST, SAMR, ALONE, &[0; 1400]);
+        assert!(Header::recognise(&bytes[..1000]).is_some());
+    }
+
+    #[test]
+    fn a_callback_does_not_turn_the_sides() {
+        let manager = Interface::new(CONVERSATION_MANAGER, 3, 0);
+        let callback = (Reverse, datagram(Kind::REQUEST, manager, ALONE, b""));
+        assert_eq!(claims(&[callback]), [Claim::Offered(manager)]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What makes two packets the same flow.
+
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+
+use crate::model::evidence::Direction;
+use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
+
+/// A five-tuple without its direction: both ways of a flow have the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    low: [u8; 16],
+    high: [u8; 16],
+    ports: (u16, u16),
+    protocol: IpProtocol,
+    is_v6: bool,
+}
+
+/// Into how many parts the flows are divided. A part's bounds do not depend on how many workers
+/// there are, so what is given up does not either; and 64 parts keep up to 64 workers busy.
+pub const PARTS: usize = 64;
+
+impl FlowKey {
+    /// The key of a packet, and the way of the packet: forward is from the lower peer.
+    pub fn of(tuple: &FiveTuple) -> (FlowKey, Direction) {
+        let (low, high, way) = if tuple.source <= tuple.destination {
+            (tuple.source, tuple.destination, Direction::Forward)
+        } else {
+            (tuple.destination, tuple.source, Direction::Reverse)
+        };
+        let key = FlowKey {
+            low: wide(low),
+            high: wide(high),
+            ports: (low.port, high.port),
+            protocol: tuple.protocol,
+            is_v6: low.address.is_ipv6(),
+        };
+        (key, way)
+    }
+
+    /// The part of the flows that it belongs to: the same in every run.
+    pub fn part(&self) -> usize {
+        (self.hash(&FixedState::with_seed(0x7769_7265)) >> 32) as usize % PARTS
+    }
+
+    /// Its hash under `state`.
+    pub fn hash(&self, state: &impl BuildHasher) -> u64 {
+        let mut hasher = state.build_hasher();
+        hasher.write_u128(u128::from_ne_bytes(self.low));
+        hasher.write_u128(u128::from_ne_bytes(self.high));
+        let ports = u64::from(self.ports.0) << 16 | u64::from(self.ports.1);
+        hasher.write_u64(ports << 16 | u64::from(self.protocol.0) << 1 | u64::from(self.is_v6));
+        hasher.finish()
+    }
+}
+
+fn wide(peer: Peer) -> [u8; 16] {
+    match peer.address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuple(source: &str, destination: &str) -> FiveTuple {
+        let peer = |text: &str| {
+            let socket: std::net::SocketAddr = text.parse().expect("an address and port");
+            Peer {
+                address: socket.ip(),
+                port: socket.port(),
+            }
+        };
+        FiveTuple {
+            source: peer(source),
+            destination: peer(destination),
+            protocol: IpProtocol::TCP,
+        }
+    }
+
+    #[test]
+    fn both_ways_of_a_flow_have_one_key_and_one_part() {
+        let there = tuple("192.0.2.1:50000", "192.0.2.9:135");
+        let (key, way) = FlowKey::of(&there);
+        let (back_key, back_way) = FlowKey::of(&there.reversed());
+        assert_eq!(key, back_key);
+        assert_eq!(key.part(), back_key.part());
+        assert_eq!(way, back_way.reversed());
+    }
+
+    #[test]
+    fn an_ipv4_address_is_not_its_ipv6_mapped_form() {
+        let (v4, _) = FlowKey::of(&tuple("192.0.2.1:1", "192.0.2.9:2"));
+        let (v6, _) = FlowKey::of(&tuple("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.9]:2"));
+        assert_ne!(v4, v6);
+    }
+}

@@ -1,0 +1,268 @@
+//! One direction of a TCP connection, put in order.
+//!
+//! Segments come in as captured; bytes go out in order, with the gaps said aloud. Nothing is kept of
+//! a stream that arrives in order.
+
+use std::collections::BTreeMap;
+
+/// How many bytes may wait behind a hole: a few of the largest windows that Windows offers by
+/// default, so that reordering is mended and a lost segment does not hold a stream up for long.
+pub const MAX_WAITING: usize = 256 * 1024;
+
+/// How many segments may wait behind a hole, however small they are.
+pub const MAX_WAITING_SEGMENTS: usize = 256;
+
+/// What a stream gives, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The next bytes.
+    Bytes(&'a [u8]),
+    /// This many bytes were on the wire but not in the capture.
+    Gap(u64),
+}
+
+/// One direction's bytes in order.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// The sequence number expected next; none before the first segment.
+    next: Option<u32>,
+    /// Segments behind a hole, by their distance from where the stream began.
+    waiting: BTreeMap<u64, Segment>,
+    waiting_bytes: usize,
+    /// How far `next` is from where the stream began: sequence numbers wrap, this does not.
+    position: u64,
+}
+
+/// A segment that waits: its captured bytes, and how many more were on the wire.
+#[derive(Debug)]
+struct Segment {
+    bytes: Vec<u8>,
+    missing: u32,
+}
+
+impl Stream {
+    /// Says where the stream begins: the sequence number after a SYN's.
+    /// Ignored once the stream has begun.
+    pub fn begin(&mut self, sequence: u32) {
+        self.next.get_or_insert(sequence);
+    }
+
+    /// Whether `sequence` is the next expected one, or nothing is expected yet.
+    pub fn expects(&self, sequence: u32) -> bool {
+        self.next.is_none_or(|next| next == sequence)
+    }
+
+    /// Takes a segment: `bytes` from `sequence` on, and `missing` bytes after them that were on
+    /// the wire but not captured. Gives to `out` what is now in order.
+    ///
+    /// What was given before is not given again, whatever a retransmission holds.
+    pub fn segment(
+        &mut self,
+        sequence: u32,
+        bytes: &[u8],
+        missing: u32,
+        out: &mut dyn FnMut(Piece<'_>),
+    ) {
+        let next = *self.next.get_or_insert(sequence);
+        let ahead = sequence.wrapping_sub(next) as i32;
+        match u32::try_from(ahead) {
+            Ok(0) if self.waiting.is_empty() => self.give(bytes, missing, out),
+            Ok(ahead) => {
+                self.wait(self.position + u64::from(ahead), bytes, missing);
+                self.drain(out);
+            }
+            Err(_) => {
+                let known = ahead.unsigned_abs() as usize;
+                if let Some(fresh) = bytes.get(known..).filter(|fresh| !fresh.is_empty()) {
+                    self.wait(self.position, fresh, missing);
+                    self.drain(out);
+                } else if known < bytes.len() + missing as usize {
+                    let rest = bytes.len() + missing as usize - known;
+                    self.give(&[], rest as u32, out);
+                    self.drain(out);
+                }
+            }
+        }
+        while self.waiting_bytes > MAX_WAITING || self.waiting.len() > MAX_WAITING_SEGMENTS {
+            self.skip_hole(out);
+        }
+    }
+
+    /// Says that the receiver has everything before `acknowledged`: a hole before it was not lost
+    /// on the way but missed by the capture, and waiting for it is in vain.
+    pub fn acknowledge(&mut self, acknowledged: u32, out: &mut dyn FnMut(Piece<'_>)) {
+        let Some(next) = self.next else { return };
+        let Ok(ahead) = u32::try_from(acknowledged.wrapping_sub(next) as i32) else {
+            return;
+        };
+        let limit = self.position + u64::from(ahead);
+        while let Some((&first, _)) = self.waiting.first_key_value() {
+            if first >= limit {
+                break;
+            }
+            self.skip_hole(out);
+        }
+    }
+
+    /// Gives what still waits, each hole said aloud: the flow has ended.
+    pub fn flush(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
+        while !self.waiting.is_empty() {
+            self.skip_hole(out);
+        }
+    }
+
+    /// How many bytes wait behind a hole.
+    pub fn waiting(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    fn give(&mut self, bytes: &[u8], missing: u32, out: &mut dyn FnMut(Piece<'_>)) {
+        if !bytes.is_empty() {
+            out(Piece::Bytes(bytes));
+        }
+        if missing > 0 {
+            out(Piece::Gap(missing.into()));
+        }
+        let length = bytes.len() as u64 + u64::from(missing);
+        self.position += length;
+        self.next = self.next.map(|next| next.wrapping_add(length as u32));
+    }
+
+    fn wait(&mut self, at: u64, bytes: &[u8], missing: u32) {
+        if bytes.is_empty() && missing == 0 {
+            return;
+        }
+        let known = self.waiting.get(&at).map_or(0, |known| known.bytes.len());
+        if bytes.len() > known || !self.waiting.contains_key(&at) {
+            self.waiting_bytes += bytes.len() - known;
+            let bytes = bytes.to_vec();
+            self.waiting.insert(at, Segment { bytes, missing });
+        }
+    }
+
+    /// Gives the waiting segments that are in order by now.
+    fn drain(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
+        while let Some(entry) = self.waiting.first_entry() {
+            if *entry.key() > self.position {
+                break;
+            }
+            let (at, segment) = entry.remove_entry();
+            self.waiting_bytes -= segment.bytes.len();
+            let known = (self.position - at) as usize;
+            let whole = segment.bytes.len() + segment.missing as usize;
+            if known >= whole {
+                continue;
+            }
+            let fresh = segment.bytes.get(known..).unwrap_or(&[]);
+            self.give(fresh, (whole - known - fresh.len()) as u32, out);
+        }
+    }
+
+    /// Gives up the hole before the first waiting segment.
+    fn skip_hole(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
+        let Some((&first, _)) = self.waiting.first_key_value() else {
+            return;
+        };
+        let hole = first.saturating_sub(self.position);
+        if hole > 0 {
+            out(Piece::Gap(hole));
+            self.position = first;
+            self.next = self.next.map(|next| next.wrapping_add(hole as u32));
+        }
+        self.drain(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a stream that begins at `start` gives for these segments; a gap shows as `-`.
+    fn text_of(start: u32, segments: &[(u32, &str)]) -> String {
+        let mut stream = Stream::default();
+        stream.begin(start);
+        let mut text = String::new();
+        let mut write = |piece: Piece| match piece {
+            Piece::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).expect("ascii")),
+            Piece::Gap(missing) => text.extend(std::iter::repeat_n('-', missing as usize)),
+        };
+        for (sequence, bytes) in segments {
+            stream.segment(*sequence, bytes.as_bytes(), 0, &mut write);
+        }
+        stream.flush(&mut write);
+        text
+    }
+
+    #[test]
+    fn segments_out_of_order_are_put_in_order() {
+        assert_eq!(text_of(10, &[(13, "lo"), (10, "hel"), (15, "!")]), "hello!");
+    }
+
+    #[test]
+    fn a_retransmission_is_not_given_twice() {
+        assert_eq!(
+            text_of(10, &[(10, "hel"), (10, "hel"), (13, "lo")]),
+            "hello"
+        );
+        assert_eq!(text_of(10, &[(10, "hel"), (10, "hello")]), "hello");
+        assert_eq!(text_of(10, &[(13, "lo"), (13, "lo"), (10, "hel")]), "hello");
+    }
+
+    #[test]
+    fn overlapping_data_keeps_what_came_first() {
+        assert_eq!(text_of(10, &[(10, "hel"), (11, "XXlo")]), "hello");
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let start = u32::MAX - 1;
+        assert_eq!(text_of(start, &[(start, "hel"), (1, "lo")]), "hello");
+        assert_eq!(text_of(start, &[(1, "lo"), (start, "hel")]), "hello");
+    }
+
+    #[test]
+    fn a_hole_that_never_fills_is_said_aloud_at_the_end() {
+        assert_eq!(text_of(10, &[(10, "he"), (14, "o")]), "he--o");
+    }
+
+    #[test]
+    fn a_hole_that_the_receiver_acknowledged_is_given_up_at_once() {
+        let mut stream = Stream::default();
+        let mut pieces = Vec::new();
+        stream.begin(10);
+        stream.segment(12, b"llo", 0, &mut |_| panic!("nothing is in order yet"));
+        stream.acknowledge(15, &mut |piece| {
+            pieces.push(match piece {
+                Piece::Bytes(bytes) => bytes.len() as u64,
+                Piece::Gap(missing) => missing,
+            });
+        });
+        assert_eq!(pieces, [2, 3]);
+    }
+
+    #[test]
+    fn bytes_beyond_the_snap_length_are_a_gap() {
+        let mut stream = Stream::default();
+        let mut pieces = Vec::new();
+        let mut note = |piece: Piece| pieces.push(format!("{piece:?}"));
+        stream.segment(10, b"he", 3, &mut note);
+        stream.segment(15, b"!", 0, &mut note);
+        assert_eq!(pieces, ["Bytes([104, 101])", "Gap(3)", "Bytes([33])"]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut stream = Stream::default();
+        stream.begin(0);
+        let mut given = 0;
+        for step in 1..3000u32 {
+            stream.segment(step * 2000, &[7; 1000], 0, &mut |piece| {
+                if let Piece::Bytes(bytes) = piece {
+                    given += bytes.len();
+                }
+            });
+            assert!(stream.waiting() <= MAX_WAITING);
+        }
+        assert!(given > 2_000_000);
+    }
+}

@@ -1,0 +1,283 @@
+//! What a flow's payload is put through: probes until one knows it, then its dissector.
+
+use crate::dissect::{self, Definition, Dissector, Input, Opening, Progress, Recognised};
+use crate::flow::stream::{Piece, Stream};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::packet::TcpHeader;
+
+/// How many first bytes of a direction are kept while the probes want more. Greetings, handshakes
+/// and RPC headers end well before.
+const OPENING_BYTES: usize = 2048;
+
+/// How many pieces of payload the probes look at before the flow is left alone. A flow whose start
+/// was not captured may begin in the middle of a long message: each of its segments is tried.
+const MAX_TRIES: u32 = 12;
+
+/// Follows the payload of one flow. Dropped as soon as nothing more is to be learned.
+pub struct Talk {
+    input: Input,
+    /// The ports of the flow's first packet: of its sender, and of the other side.
+    ports: (u16, u16),
+    /// Whether the first packet opened the flow: a SYN, or any datagram.
+    from_start: bool,
+    streams: [Stream; 2],
+    stage: Stage,
+}
+
+enum Stage {
+    /// No probe has said yes.
+    Probing(Heard),
+    /// A dissector follows.
+    Following(Box<dyn Dissector>),
+    /// Nothing more is to be learned.
+    Done,
+    /// The flow is not what a probe took it for.
+    Mistaken,
+}
+
+/// What was heard while the probes want more.
+#[derive(Default)]
+struct Heard {
+    first: [Vec<u8>; 2],
+    /// In which order it came: direction and number of bytes.
+    order: Vec<(Direction, usize)>,
+    tries: u32,
+}
+
+/// Whether anything more is to be learned from a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Later payload is wanted.
+    More,
+    /// No payload is wanted any more.
+    Over,
+    /// No payload is wanted any more, and what the flow was said to speak was wrong.
+    Mistaken,
+}
+
+impl Talk {
+    /// For a flow whose first packet was sent between `ports`; `from_start` if that packet opened it.
+    pub fn new(input: Input, ports: (u16, u16), from_start: bool) -> Talk {
+        Talk {
+            input,
+            ports,
+            from_start,
+            streams: Default::default(),
+            stage: Stage::Probing(Heard::default()),
+        }
+    }
+
+    /// Takes the payload of a datagram; `cut` if some of it was not captured.
+    pub fn datagram(
+        &mut self,
+        from: Direction,
+        payload: &[u8],
+        found: &mut Vec<Claim>,
+    ) -> Interest {
+        if !payload.is_empty() {
+            self.stage.bytes(from, payload, &self.context(), found);
+        }
+        self.stage.interest()
+    }
+
+    /// Takes a TCP segment: its payload, and how much of it was not captured.
+    pub fn segment(
+        &mut self,
+        from: Direction,
+        tcp: &TcpHeader,
+        payload: &[u8],
+        missing: u32,
+        found: &mut Vec<Claim>,
+    ) -> Interest {
+        let context = self.context();
+        let Talk { streams, stage, .. } = self;
+        let mut take = |from: Direction, piece: Piece<'_>| match piece {
+            Piece::Bytes(bytes) => stage.bytes(from, bytes, &context, found),
+            Piece::Gap(missing) => stage.gap(from, missing),
+        };
+        if tcp.has(TcpHeader::ACK) {
+            let back = from.reversed();
+            streams[back.index()].acknowledge(tcp.acknowledgement, &mut |p| take(back, p));
+        }
+        let stream = &mut streams[from.index()];
+        if tcp.has(TcpHeader::SYN) {
+            stream.begin(tcp.sequence.wrapping_add(1));
+        }
+        let sequence = tcp
+            .sequence
+            .wrapping_add(u32::from(tcp.has(TcpHeader::SYN)));
+        if !payload.is_empty() || missing > 0 {
+            stream.segment(sequence, payload, missing, &mut |p| take(from, p));
+        }
+        self.stage.interest()
+    }
+
+    /// How many bytes wait behind holes of its streams.
+    pub fn waiting(&self) -> usize {
+        self.streams.iter().map(Stream::waiting).sum()
+    }
+
+    /// Gives up the holes: what waits behind them is taken now.
+    pub fn give_up_holes(&mut self, found: &mut Vec<Claim>) {
+        let context = self.context();
+        for from in [Direction::Forward, Direction::Reverse] {
+            let stage = &mut self.stage;
+            self.streams[from.index()].flush(&mut |piece| match piece {
+                Piece::Bytes(bytes) => stage.bytes(from, bytes, &context, found),
+                Piece::Gap(missing) => stage.gap(from, missing),
+            });
+        }
+    }
+
+    /// The flow has ended: what still waits is given, and the last claims are made.
+    pub fn finish(mut self, found: &mut Vec<Claim>) {
+        self.give_up_holes(found);
+        if let Stage::Following(mut dissector) = self.stage {
+            dissector.finish(found);
+        }
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            input: self.input,
+            ports: self.ports,
+            from_start: self.from_start,
+        }
+    }
+}
+
+/// What the probes are told beside the bytes.
+struct Context {
+    input: Input,
+    ports: (u16, u16),
+    from_start: bool,
+}
+
+impl Stage {
+    fn interest(&self) -> Interest {
+        match self {
+            Stage::Done => Interest::Over,
+            Stage::Mistaken => Interest::Mistaken,
+            _ => Interest::More,
+        }
+    }
+
+    fn bytes(&mut self, from: Direction, bytes: &[u8], context: &Context, found: &mut Vec<Claim>) {
+        match self {
+            Stage::Probing(heard) => match heard.probe(from, bytes, context) {
+                Verdict::Known(definition, client) => {
+                    found.push(Claim::Speaks(definition.protocol));
+                    found.extend(client.map(Claim::ClientIs));
+                    let heard = std::mem::take(heard);
+                    *self = Stage::start(definition);
+                    heard.replay(from, bytes, |from, bytes| self.feed(from, bytes, found));
+                }
+                Verdict::Undecided => {}
+                Verdict::GiveUp => *self = Stage::Done,
+            },
+            Stage::Following(_) => self.feed(from, bytes, found),
+            Stage::Done | Stage::Mistaken => {}
+        }
+    }
+
+    fn start(definition: &Definition) -> Stage {
+        match definition.follow {
+            Some(follow) => Stage::Following(follow()),
+            None => Stage::Done,
+        }
+    }
+
+    fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) {
+        let Stage::Following(dissector) = self else {
+            return;
+        };
+        match dissector.feed(from, bytes, found) {
+            Progress::More => {}
+            Progress::Done => {
+                dissector.finish(found);
+                *self = Stage::Done;
+            }
+            Progress::NotMine => *self = Stage::Mistaken,
+        }
+    }
+
+    fn gap(&mut self, from: Direction, missing: u64) {
+        match self {
+            Stage::Probing(heard) => heard.forget(),
+            Stage::Following(dissector) => dissector.gap(from, Some(missing)),
+            Stage::Done | Stage::Mistaken => {}
+        }
+    }
+}
+
+enum Verdict {
+    Known(&'static Definition, Option<Direction>),
+    Undecided,
+    GiveUp,
+}
+
+impl Heard {
+    /// Asks the probes about what was heard before with `bytes` added.
+    fn probe(&mut self, from: Direction, bytes: &[u8], context: &Context) -> Verdict {
+        self.tries += 1;
+        let fresh = &bytes[..bytes.len().min(OPENING_BYTES)];
+        let waits = self.order.iter().any(|(direction, _)| *direction == from);
+        if waits {
+            self.first[from.index()].extend_from_slice(fresh);
+        }
+        let mut sides = [&self.first[0][..], &self.first[1][..]];
+        if !waits {
+            sides[from.index()] = fresh;
+        }
+        let opening = Opening {
+            forward: sides[0],
+            reverse: sides[1],
+            ports: context.ports,
+            from_start: context.from_start,
+        };
+        match dissect::recognise(context.input, &opening) {
+            Recognised::As(definition, client) => {
+                if waits {
+                    // The replay adds `bytes` itself.
+                    let kept = self.first[from.index()].len() - fresh.len();
+                    self.first[from.index()].truncate(kept);
+                }
+                return Verdict::Known(definition, client);
+            }
+            Recognised::NotYet if context.input == Input::Stream => {
+                if !waits {
+                    self.first[from.index()].extend_from_slice(fresh);
+                }
+                self.order.push((from, fresh.len()));
+                if self.first[from.index()].len() > OPENING_BYTES || fresh.len() < bytes.len() {
+                    return Verdict::GiveUp;
+                }
+            }
+            Recognised::NotYet | Recognised::Unknown => self.forget(),
+        }
+        if self.tries >= MAX_TRIES {
+            return Verdict::GiveUp;
+        }
+        Verdict::Undecided
+    }
+
+    /// Gives what was kept in the order in which it came, and `bytes` last.
+    fn replay(&self, from: Direction, bytes: &[u8], mut feed: impl FnMut(Direction, &[u8])) {
+        let mut at = [0, 0];
+        for &(direction, len) in &self.order {
+            let start = at[direction.index()];
+            at[direction.index()] += len;
+            feed(
+                direction,
+                &self.first[direction.index()][start..start + len],
+            );
+        }
+        feed(from, bytes);
+    }
+
+    /// What was heard led nowhere: the next bytes are looked at by themselves.
+    fn forget(&mut self) {
+        self.first.iter_mut().for_each(Vec::clear);
+        self.order.clear();
+    }
+}
