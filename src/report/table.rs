@@ -236,17 +236,19 @@ fn number(text: String) -> Cell {
 
 fn service_cell(context: Context, row: &ServiceRow) -> String {
     match (row.reached, &row.group) {
-        (Some((service, via)), _) => {
-            let via = via.map_or("also".into(), |via| format!("via {}", via.to_uppercase()));
+        (Some(reached), _) => {
+            let via = (reached.via).map_or("also".into(), |v| format!("via {}", v.to_uppercase()));
+            let name = (reached.service).map_or(unknown(row), |id| titled(context, id));
             // A space would be lost where the cell is wrapped.
-            format!("└ {via}: {}", titled(context, service))
+            format!("└ {via}: {name}")
         }
         (None, Group::Service(service)) => titled(context, *service),
-        (None, Group::Unknown { .. }) => {
-            let applications = row.applications.join(", ");
-            format!("(unknown) {}", escape(&applications))
-        }
+        (None, Group::Unknown { .. }) => unknown(row),
     }
+}
+
+fn unknown(row: &ServiceRow) -> String {
+    format!("(unknown) {}", escape(&row.applications.join(", ")))
 }
 
 /// A service's display name and id; the id alone where they are one word.
@@ -259,7 +261,7 @@ fn titled(context: Context, service: ServiceId) -> String {
 }
 
 fn known_by(context: Context, row: &ServiceRow) -> String {
-    if row.service().is_none() {
+    if row.reached.is_none() && row.service().is_none() {
         return match row.candidates() {
             [] => "nothing".to_owned(),
             candidates => format!("candidates {}", ids(context, candidates)),
