@@ -73,7 +73,10 @@ pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
         Value::Wires(texts) => joined(texts, |text| guarded(text).into_owned()),
         Value::Interfaces(all) => joined(all, |one| interface(context, *one)),
         Value::Services(all) => joined(all, |one: &ServiceId| context.service_id(*one).to_owned()),
-        Value::Reached(all) => joined(all, |one| context.service_id(one.service).to_owned()),
+        Value::Reached(all) => joined(all, |one| {
+            let known = one.service.map(|id| context.service_id(id));
+            known.unwrap_or("(unknown)").to_owned()
+        }),
         Value::Evidence(all) => joined(all, |one| ground(context, one)),
     }
 }

@@ -82,7 +82,7 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     Column {
         name: "response_us",
         about: "Microseconds from the first request to the first answer; null where unseen",
-        of: |_, row| Value::micros(row.flow.response),
+        of: |_, row| Value::micros(row.response()),
     },
     Column {
         name: "service",
@@ -176,13 +176,13 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
 pub const REACHED: &[Column<Reached>] = &[
     Column {
         name: "service",
-        about: "Catalog id",
-        of: |context, row| Value::Text(context.service_id(row.service)),
+        about: "Catalog id; null for interfaces that the catalog ties to no service",
+        of: |context, row| Value::text(row.service.map(|id| context.service_id(id))),
     },
     Column {
         name: "service_name",
-        about: "Display name",
-        of: |context, row| Value::Text(context.service_name(row.service)),
+        about: "Display name; null as above",
+        of: |context, row| Value::text(row.service.map(|id| context.service_name(id))),
     },
     Column {
         name: "application",

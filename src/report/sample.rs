@@ -57,7 +57,7 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         state: State::Closed,
         client: Some(Direction::Forward),
         handshake: Some(Duration::from_nanos(1_500_999)),
-        response: None,
+        response: [None; 2],
         vlan: None,
         tunnel: None,
         spi: None,
@@ -123,7 +123,7 @@ pub const SAMR: Interface = Interface::new(
 
 fn reached(service: ServiceId, basis: Basis, via: Option<&'static str>) -> Reached {
     Reached {
-        service,
+        service: Some(service),
         application: "RPC".to_owned(),
         basis,
         via,

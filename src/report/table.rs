@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets,
+};
 
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::label::{Basis, LabelledFlow};
@@ -25,7 +27,7 @@ pub fn services(context: Context, width: Width, rows: &[ServiceRow]) -> String {
     let heads = [
         "service", "#flows", "#clients", "#servers", "#packets", "#bytes", "known by",
     ];
-    let mut table = table(width, &heads);
+    let mut table = table(&heads);
     for row in rows {
         let unknown = row.service().is_none();
         let name = service_cell(context, row);
@@ -42,7 +44,7 @@ pub fn services(context: Context, width: Width, rows: &[ServiceRow]) -> String {
             Cell::new(known_by(context, row)).fg(colour(strongest(row))),
         ]);
     }
-    finished(&table)
+    finished(table, width, &[0, 6])
 }
 
 /// One flow as a row of [`flows`], its texts made so that the flow can go.
@@ -82,37 +84,73 @@ impl FlowCells {
     }
 }
 
-/// A row a flow.
+/// Columns that the reason should have at least, to stand in a column of its own.
+const WHY: usize = 30;
+
+/// A row a flow. Where there is no room for the reason beside it, it stands below.
 pub fn flows(width: Width, rows: &[FlowCells]) -> String {
-    let heads = [
-        "client",
-        "server",
-        "service",
-        "application",
-        "#packets",
-        "#bytes",
-        "why",
-    ];
-    let mut table = table(width, &heads);
+    let beside = table_of_flows(rows, true);
+    let widths = beside.column_max_content_widths();
+    let least: usize = (widths.iter().rev().skip(1))
+        .map(|column| usize::from(*column) + GAP)
+        .sum();
+    if width.is_none_or(|width| least + WHY <= width.into()) {
+        return finished(beside, width, &[widths.len() - 1]);
+    }
+    let mut text = String::new();
+    let table = table_of_flows(rows, false);
+    let lines = finished(table, None, &[]);
+    for (place, line) in lines.lines().enumerate() {
+        text += line;
+        text.push('\n');
+        if let Some(row) = place.checked_sub(1).and_then(|place| rows.get(place)) {
+            let [_, _, _, application, _, _, why] = &row.cells;
+            let gap = if application.is_empty() { "" } else { ": " };
+            text += &format!("    {application}{gap}{why}\n");
+        }
+    }
+    text
+}
+
+fn table_of_flows(rows: &[FlowCells], whole: bool) -> Table {
+    let heads = match whole {
+        true => &FLOW_HEADS[..],
+        false => &["client", "server", "service", "#packets", "#bytes"],
+    };
+    let mut table = table(heads);
     for row in rows {
         let [client, server, service, application, packets, bytes, why] = &row.cells;
-        table.add_row(vec![
+        let mut cells = vec![
             Cell::new(client),
             Cell::new(server),
             Cell::new(service).fg(colour(row.basis)),
-            Cell::new(application),
-            number(packets.clone()),
-            number(bytes.clone()),
-            Cell::new(why),
-        ]);
+        ];
+        if whole {
+            cells.push(Cell::new(application));
+        }
+        cells.extend([number(packets.clone()), number(bytes.clone())]);
+        if whole {
+            cells.push(Cell::new(why));
+        }
+        table.add_row(cells);
     }
-    finished(&table)
+    table
 }
+
+const FLOW_HEADS: [&str; 7] = [
+    "client",
+    "server",
+    "service",
+    "application",
+    "#packets",
+    "#bytes",
+    "why",
+];
 
 /// A row a host.
 pub fn hosts(context: Context, width: Width, rows: &[HostRow]) -> String {
     let heads = ["host", "offers", "uses", "#flows", "#bytes", "system"];
-    let mut table = table(width, &heads);
+    let mut table = table(&heads);
     for row in rows {
         let host = row.host.map_or("(other hosts)".into(), |h| h.to_string());
         table.add_row(vec![
@@ -124,7 +162,7 @@ pub fn hosts(context: Context, width: Width, rows: &[HostRow]) -> String {
             Cell::new(system(row)),
         ]);
     }
-    finished(&table)
+    finished(table, width, &[1, 2, 5])
 }
 
 /// The endpoint map.
@@ -136,7 +174,7 @@ pub fn endpoints(context: Context, width: Width, rows: &[EndpointRow]) -> String
         "interfaces",
         "learned from",
     ];
-    let mut table = table(width, &heads);
+    let mut table = table(&heads);
     for row in rows {
         table.add_row(vec![
             Cell::new(row.server),
@@ -146,14 +184,32 @@ pub fn endpoints(context: Context, width: Width, rows: &[EndpointRow]) -> String
             Cell::new(learned(context, row)),
         ]);
     }
-    finished(&table)
+    finished(table, width, &[2, 3, 4])
 }
 
 /// An empty table. A head that begins with `#` is of a column of numbers.
-fn table(width: Width, heads: &[&str]) -> Table {
+fn table(heads: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.enforce_styling();
+    table.style_text_only();
+    table.set_header(heads.iter().map(|head| {
+        let (text, alignment) = match head.strip_prefix('#') {
+            Some(text) => (text, CellAlignment::Right),
+            None => (*head, CellAlignment::Left),
+        };
+        let cell = Cell::new(text).set_alignment(alignment);
+        cell.add_attribute(Attribute::Bold)
+    }));
+    table
+}
+
+/// Spaces between columns.
+const GAP: usize = 2;
+
+/// The table as text, of this width at most if the columns in `wrapped` can make room; the others
+/// stay as wide as their content.
+fn finished(mut table: Table, width: Width, wrapped: &[usize]) -> String {
     match width {
         Some(width) => {
             table.set_width(width);
@@ -163,42 +219,36 @@ fn table(width: Width, heads: &[&str]) -> Table {
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
     }
-    table.set_header(heads.iter().map(|head| {
-        let (text, alignment) = match head.strip_prefix('#') {
-            Some(text) => (text, CellAlignment::Right),
-            None => (*head, CellAlignment::Left),
-        };
-        let cell = Cell::new(text).set_alignment(alignment);
-        cell.add_attribute(Attribute::Bold)
-    }));
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, GAP as u16));
+        if !wrapped.contains(&place) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
-    table
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
 }
 
 fn number(text: String) -> Cell {
     Cell::new_owned(text).set_alignment(CellAlignment::Right)
 }
 
-fn finished(table: &Table) -> String {
-    let mut text = table.trim_fmt();
-    text.push('\n');
-    text
-}
-
 fn service_cell(context: Context, row: &ServiceRow) -> String {
     match (row.reached, &row.group) {
-        (Some((service, via)), _) => {
-            let via = via.map_or("also".into(), |via| format!("via {}", via.to_uppercase()));
-            format!("  {via}: {}", titled(context, service))
+        (Some(reached), _) => {
+            let via = (reached.via).map_or("also".into(), |v| format!("via {}", v.to_uppercase()));
+            let name = (reached.service).map_or(unknown(row), |id| titled(context, id));
+            // A space would be lost where the cell is wrapped.
+            format!("└ {via}: {name}")
         }
         (None, Group::Service(service)) => titled(context, *service),
-        (None, Group::Unknown { .. }) => {
-            let applications = row.applications.join(", ");
-            format!("(unknown) {}", escape(&applications))
-        }
+        (None, Group::Unknown { .. }) => unknown(row),
     }
+}
+
+fn unknown(row: &ServiceRow) -> String {
+    format!("(unknown) {}", escape(&row.applications.join(", ")))
 }
 
 /// A service's display name and id; the id alone where they are one word.
@@ -211,7 +261,7 @@ fn titled(context: Context, service: ServiceId) -> String {
 }
 
 fn known_by(context: Context, row: &ServiceRow) -> String {
-    if row.service().is_none() {
+    if row.reached.is_none() && row.service().is_none() {
         return match row.candidates() {
             [] => "nothing".to_owned(),
             candidates => format!("candidates {}", ids(context, candidates)),

@@ -79,13 +79,22 @@ pub struct Count {
     pub at_least: bool,
 }
 
+/// Another service that flows of a group reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Via {
+    /// Which; none for interfaces that the catalog ties to no service.
+    pub service: Option<ServiceId>,
+    /// What carried it, where that is another service's protocol.
+    pub via: Option<&'static str>,
+}
+
 /// One row: the flows of a group, or the part of them that reached one more service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRow {
     /// The group that the flows belong to.
     pub group: Group,
-    /// The other service that they reached, and what carried it. None: the row of the group.
-    pub reached: Option<(ServiceId, Option<&'static str>)>,
+    /// What else they reached. None: the row of the group.
+    pub reached: Option<Via>,
     /// The application protocols, in order of name; bounded.
     pub applications: Vec<String>,
     /// How many flows.
@@ -106,7 +115,7 @@ impl ServiceRow {
     /// The service that the row is about.
     pub fn service(&self) -> Option<ServiceId> {
         match (self.reached, &self.group) {
-            (Some((service, _)), _) => Some(service),
+            (Some(via), _) => via.service,
             (None, Group::Service(service)) => Some(*service),
             (None, Group::Unknown { .. }) => None,
         }
@@ -149,7 +158,7 @@ pub const SERVICE: &[Column<ServiceRow>] = &[
     Column {
         name: "via",
         about: "Protocol that carried it, such as smb; null where it was reached directly",
-        of: |_, row| Value::text(row.reached.and_then(|(_, via)| via)),
+        of: |_, row| Value::text(row.reached.and_then(|reached| reached.via)),
     },
     Column {
         name: "applications",
@@ -225,8 +234,6 @@ pub struct ByService {
     addresses_left: usize,
 }
 
-type Via = (ServiceId, Option<&'static str>);
-
 impl Default for ByService {
     fn default() -> ByService {
         ByService {
@@ -250,9 +257,13 @@ impl ByService {
         whole.known[flow.label.basis as usize] += 1;
         whole.name_application(application(flow));
 
-        let others = |reached: &&Reached| Some(reached.service) != flow.label.service;
+        let others = |reached: &&Reached| reached.service != flow.label.service;
         for reached in flow.label.services.iter().filter(others) {
-            let part = parts.entry((reached.service, reached.via)).or_default();
+            let via = Via {
+                service: reached.service,
+                via: reached.via,
+            };
+            let part = parts.entry(via).or_default();
             part.add(flow, &mut self.addresses_left);
             part.bytes += reached.bytes;
             part.known[reached.basis as usize] += 1;
