@@ -617,3 +617,15 @@ fn a_checked_file_tells_how_much_it_holds() {
         (1, 0, 0)
     );
 }
+
+#[test]
+fn a_file_nested_without_end_is_refused() {
+    for text in [
+        format!("{} = 1\n", vec!["a"; 200_000].join(".")),
+        format!("[{}]\n", vec!["a"; 200_000].join(".")),
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(200_000)),
+    ] {
+        assert!(!faults(&text).is_empty());
+    }
+}

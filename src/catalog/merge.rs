@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::catalog::entry::{InterfaceEntry, Listens, PipeEntry, PortUse, Service, ServiceId};
+use crate::catalog::entry::{InterfaceEntry, Listens, PipeEntry, Service, ServiceId};
 use crate::catalog::fault::{Fault, FaultKind, Place};
+use crate::catalog::listeners::Listeners;
 use crate::catalog::read::{Entries, ReadInterface, ReadPipe, ReadService};
 use crate::catalog::table::Placed;
 use crate::catalog::{Catalog, Lookups, folded, plain_pipe};
@@ -199,35 +200,15 @@ impl Merge {
 
     /// Fills the lookups by port, by IP protocol and by protocol spoken.
     fn place_ports(&mut self, lookups: &mut Lookups) {
-        // In the order of the services, so that faults and uses come out in that order.
-        let mut found: Vec<(Listens, Vec<Use>)> = Vec::new();
-        let mut places: HashMap<Listens, usize> = HashMap::new();
+        let mut found = Listeners::default();
         for (at, service) in self.services.iter().enumerate() {
             let rows = service.read.entry.ports.iter();
             for (row, place) in rows.zip(&service.read.row_places) {
-                let slot = *places.entry(row.at).or_insert_with(|| {
-                    found.push((row.at, Vec::new()));
-                    found.len() - 1
-                });
-                found[slot].1.push(Use {
-                    port_use: PortUse {
-                        service: service_id(at),
-                        application: row.application.clone(),
-                        speaks: row.speaks.clone(),
-                        listener: row.listener,
-                        shared: false,
-                        quirk: row.quirk,
-                    },
-                    layer: service.layer,
-                    place: place.clone(),
-                });
+                found.add(service_id(at), row, service.layer, place);
             }
         }
-        for (listens, mut uses) in found {
-            if !matches!(listens, Listens::Dynamic(_)) {
-                self.settle_listener(listens, &mut uses);
-            }
-            let uses: Vec<PortUse> = uses.into_iter().map(|u| u.port_use).collect();
+        for (listens, uses, fault) in found.settle() {
+            self.faults.extend(fault);
             for protocol in Protocol::all() {
                 let speakers = uses.iter().filter(|u| u.speaks.contains(&protocol));
                 let known = lookups.speakers.entry(protocol).or_default();
@@ -248,63 +229,9 @@ impl Merge {
         }
     }
 
-    /// Decides whose the socket is: the mark of the latest layer, or the only service there.
-    fn settle_listener(&mut self, listens: Listens, uses: &mut [Use]) {
-        let real = || uses.iter().filter(|u| !u.port_use.quirk);
-        let Some(sole) = real().next().map(|u| u.port_use.service) else {
-            return;
-        };
-        let shared = real().any(|u| u.port_use.service != sole);
-        let marked = real()
-            .filter(|u| u.port_use.listener)
-            .max_by_key(|u| u.layer);
-        // The last of equals is the maximum: another mark in the same layer stands before it.
-        let rival = marked.and_then(|last| {
-            real().find(|u| {
-                u.port_use.listener
-                    && u.layer == last.layer
-                    && u.port_use.service != last.port_use.service
-            })
-        });
-        let owner = match marked {
-            Some(marked) => marked.port_use.service,
-            None => sole,
-        };
-        let fault = match (rival, marked) {
-            (Some(rival), Some(last)) => Some((
-                last.place.clone(),
-                FaultKind::Duplicate {
-                    what: format!("listener of {listens}"),
-                    first: rival.place.clone(),
-                },
-            )),
-            (_, None) if shared => real().last().map(|last| {
-                let kind = FaultKind::NoListener(listens.to_string());
-                (last.place.clone(), kind)
-            }),
-            _ => None,
-        };
-        if let Some((place, kind)) = fault {
-            self.fault(place, kind);
-        }
-        for u in uses.iter_mut() {
-            let port_use = &mut u.port_use;
-            port_use.listener = !port_use.quirk && port_use.service == owner;
-            port_use.shared = shared;
-        }
-        uses.sort_by_key(|u| (u.port_use.quirk, !u.port_use.listener));
-    }
-
     fn fault(&mut self, place: Place, kind: FaultKind) {
         self.faults.push(Fault { place, kind });
     }
-}
-
-/// A claim to a port that has yet to be compared with the others.
-struct Use {
-    port_use: PortUse,
-    layer: usize,
-    place: Place,
 }
 
 /// Whether two entries of one UUID mean the same interface: they share a version, and do not

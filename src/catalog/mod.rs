@@ -2,7 +2,8 @@
 //!
 //! In come the TOML files of `catalog/`, compiled in, and those that the user names; out come
 //! lookups. A file goes through `table.rs` (TOML, strictly), `read.rs` (entries) and `merge.rs`
-//! (one catalog of them all). Only a catalog without a single fault is ever made.
+//! (one catalog of them all, with
+//! `listeners.rs` for who owns which port). Only a catalog without a single fault is ever made.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,6 +15,7 @@ use crate::model::uuid::{Interface, Uuid};
 
 mod entry;
 mod fault;
+mod listeners;
 mod merge;
 mod read;
 mod table;
@@ -269,24 +271,34 @@ fn read_file(path: &Path) -> (Entries, Vec<Fault>) {
     let name = path.display().to_string();
     match text_of(path) {
         Ok(text) => read(&name, &text, Origin::User),
-        Err(kind) => {
+        Err((line, kind)) => {
             let file = name.as_str().into();
-            let place = Place { file, line: 0 };
+            let place = Place { file, line };
             (Entries::default(), vec![Fault { place, kind }])
         }
     }
 }
 
-fn text_of(path: &Path) -> Result<String, FaultKind> {
-    let unreadable = |error: std::io::Error| FaultKind::Unreadable(error.to_string());
+/// The file's text, or the line of what is wrong with it, and what.
+fn text_of(path: &Path) -> Result<String, (usize, FaultKind)> {
+    let unreadable = |error: std::io::Error| (0, FaultKind::Unreadable(error.to_string()));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     // One byte more than allowed tells a file that is too long, even if it has no end.
     (file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(FaultKind::TooLarge(MAX_FILE));
+        return Err((0, FaultKind::TooLarge(MAX_FILE)));
     }
-    String::from_utf8(bytes).map_err(|_| FaultKind::NotText)
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to());
+        (
+            1 + good.filter(|byte| **byte == b'\n').count(),
+            FaultKind::NotText,
+        )
+    })
 }
 
 /// The faults by file, as the files were given, and by line. What unread text may have held is
@@ -307,4 +319,73 @@ fn in_order(mut faults: Vec<Fault>, files: &[String]) -> Vec<Fault> {
     let rank = |f: &Fault| files.iter().position(|name| **name == *f.place.file);
     faults.sort_by_key(|f| (rank(f), f.place.line));
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipes_name_is_compared_without_case_and_what_leads_to_it() {
+        for name in [
+            "svcctl",
+            "SvcCtl",
+            r"\svcctl",
+            r"\PIPE\svcctl",
+            r"PIPE\svcctl",
+        ] {
+            assert_eq!(plain_pipe(name), "svcctl", "{name}");
+        }
+        // A pipe may have the word in its own name.
+        assert_eq!(plain_pipe("pipeline"), "pipeline");
+    }
+
+    #[test]
+    fn the_star_stands_for_some_text_within_a_component() {
+        assert!(is_like(r"mssql$*\sql\query", r"mssql$crm\sql\query"));
+        assert!(!is_like(r"mssql$*\sql\query", r"mssql$\sql\query"));
+        assert!(!is_like(r"mssql$*\sql\query", r"mssql$a\b\sql\query"));
+        assert!(!is_like("ab*ba", "aba"));
+        assert!(!is_like("a*", "b"));
+    }
+
+    #[test]
+    fn faults_come_in_the_order_of_files_and_lines() {
+        let fault = |file: &str, line| Fault {
+            place: Place {
+                file: file.into(),
+                line,
+            },
+            kind: FaultKind::Empty("name".to_owned()),
+        };
+        let faults = vec![fault("a", 1), fault("b", 9), fault("b", 2)];
+        let files = ["b".to_owned(), "a".to_owned()];
+        let ordered = in_order(faults, &files);
+        let lines: Vec<usize> = ordered.iter().map(|f| f.place.line).collect();
+        assert_eq!(lines, [2, 9, 1]);
+    }
+
+    #[test]
+    fn text_from_a_file_is_escaped_before_it_is_shown() {
+        let place = Place {
+            file: "a\u{1b}.toml".into(),
+            line: 3,
+        };
+        for kind in [
+            FaultKind::UnknownService("\u{1b}[31m".to_owned()),
+            FaultKind::Duplicate {
+                what: "alias \u{1b}[31m".to_owned(),
+                first: place.clone(),
+            },
+            FaultKind::OutOfRange {
+                key: "port".to_owned(),
+                found: "\u{1b}[31m".to_owned(),
+                wanted: "a port",
+            },
+        ] {
+            let place = place.clone();
+            let shown = Fault { place, kind }.to_string();
+            assert!(!shown.contains('\u{1b}'), "{shown:?}");
+        }
+    }
 }
