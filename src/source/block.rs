@@ -77,6 +77,11 @@ impl Filling {
         self.filled
     }
 
+    /// How many bytes it can hold in all.
+    pub fn room(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.filled == 0

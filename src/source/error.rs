@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::model::packet::LinkType;
 use crate::source::link;
@@ -46,7 +46,7 @@ pub struct SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", Shown(&self.file))?;
+        write!(f, "{}: ", shown(&self.file.to_string_lossy()))?;
         if let Some(offset) = self.offset {
             write!(f, "at byte {offset}")?;
             if let Some(compression) = self.compression {
@@ -237,7 +237,7 @@ impl fmt::Display for Fault {
             } => write!(
                 f,
                 "the filter \"{}\" does not compile for {} packets, which are left out: {message}",
-                filter.escape_debug(),
+                shown(filter),
                 link::link_name(*link)
             ),
         }
@@ -352,20 +352,16 @@ impl Foreign {
     }
 }
 
-/// A path as it may be shown: control characters of a file's name do not reach a terminal.
-pub(super) struct Shown<'a>(pub(super) &'a Path);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.to_string_lossy().chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
+/// A name or text as it may be shown: its control characters do not reach a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
         }
-        Ok(())
     }
+    shown
 }
 
 #[cfg(test)]
@@ -394,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_file_name_cannot_command_the_terminal() {
-        assert_eq!(Shown(Path::new("a\x1b[2Jb")).to_string(), "a\\u{1b}[2Jb");
+        assert_eq!(shown("a\x1b[2Jb"), "a\\u{1b}[2Jb");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::model::packet::{CaptureId, Record};
 use crate::model::time::Timestamp;
 use crate::source::block::{MAX_RECORDS, Pool, Records};
-use crate::source::error::{Compression, Fault, Shown, SourceError};
+use crate::source::error::{Compression, Fault, SourceError, shown};
 use crate::source::file::input::{Input, Patience};
 use crate::source::file::{FaultAt, FileReader};
 use crate::source::filter::Filter;
@@ -65,8 +65,16 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Note::PassedOver(path) => write!(f, "{}: no capture, passed over", Shown(path)),
-            Note::SeenBefore(path) => write!(f, "{}: given twice, read once", Shown(path)),
+            Note::PassedOver(path) => write!(
+                f,
+                "{}: no capture, passed over",
+                shown(&path.to_string_lossy())
+            ),
+            Note::SeenBefore(path) => write!(
+                f,
+                "{}: given twice, read once",
+                shown(&path.to_string_lossy())
+            ),
             Note::OutOfOrder(count) => write!(
                 f,
                 "more than {MAX_OPEN} captures overlap in time; {count} were read late, out of \

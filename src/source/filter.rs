@@ -8,7 +8,7 @@ use std::fmt;
 use pcap::{BpfProgram, Capture, Linktype};
 
 use crate::model::packet::LinkType;
-use crate::source::error::Fault;
+use crate::source::error::{Fault, shown};
 use crate::source::link;
 
 /// The link type that most captures have: a filter is first tried for it.
@@ -102,8 +102,8 @@ impl fmt::Display for FilterError {
             f,
             "\"{}\" is no capture filter: {}. One looks like \"host 192.0.2.1 and tcp port 135\"; \
              see man pcap-filter.",
-            self.filter.escape_debug(),
-            self.message
+            shown(&self.filter),
+            shown(&self.message)
         )
     }
 }
