@@ -15,8 +15,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::attribute::collector::{Collector, Hold};
 use crate::attribute::endpoint_row::EndpointRow;
@@ -29,7 +30,8 @@ use crate::flow::key::{FlowKey, PARTS};
 use crate::flow::table::{Bounds, Finding, FlowTable, GivenUp};
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
-use crate::source::block::{Block, Records};
+use crate::source::block::{Block, Pool, Records};
+use crate::source::device::{Device, DeviceError, DeviceStats};
 use crate::source::files::{Files, Progress};
 use crate::stats::Stats;
 
@@ -46,6 +48,13 @@ const TALKS: usize = 4;
 
 /// Bytes that may wait behind holes in streams, all flows together.
 const MAX_WAITING: usize = 128 * 1024 * 1024;
+
+/// How often silent devices let flows end.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long the kernel is read empty after a live run is over, at the most: a busy device never
+/// runs dry.
+const LAST_ORDERS: Duration = Duration::from_secs(1);
 
 /// How a run goes.
 pub struct Settings {
@@ -116,6 +125,106 @@ pub fn files(
     };
     let collector = Collector::new(catalog, &settings.networks, Hold::ToTheEnd);
     run(read, collector, settings, take)
+}
+
+/// When a live run ends by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// After this many packets.
+    pub packets: Option<u64>,
+    /// After this long.
+    pub duration: Option<Duration>,
+}
+
+/// Labels the flows of live devices, each as it ends, until a limit is reached, `stop` is set or no
+/// device is left. What the kernel still holds then is labelled as well. Beside the outcome: what
+/// ended devices before their time.
+pub fn devices(
+    devices: Vec<Device>,
+    limits: Limits,
+    catalog: &Catalog,
+    settings: &Settings,
+    stop: &AtomicBool,
+    take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
+) -> (Outcome, Vec<DeviceError>) {
+    let mut failed = Vec::new();
+    let failures = &mut failed;
+    let read = move |deal: &mut Dealer| {
+        let live = Live {
+            over: AtomicBool::new(false),
+            stop,
+            deadline: limits.duration.map(|duration| Instant::now() + duration),
+        };
+        thread::scope(|scope| {
+            let (send, records) = bounded(IN_FLIGHT);
+            let captures: Vec<_> = (devices.into_iter())
+                .map(|device| {
+                    let (live, send) = (&live, send.clone());
+                    scope.spawn(move || live.capture(device, &send))
+                })
+                .collect();
+            drop(send);
+            deal.live(&records, limits.packets);
+            live.over.store(true, Ordering::Relaxed);
+            drop(records);
+            for capture in captures {
+                let (stats, result) = capture.join().expect("a capture thread does not panic");
+                deal.stats.dropped_by_kernel += stats.dropped_by_kernel;
+                deal.stats.dropped_by_device += stats.dropped_by_device;
+                failures.extend(result.err());
+            }
+        });
+    };
+    let collector = Collector::new(catalog, &settings.networks, Hold::Never);
+    (run(read, collector, settings, take), failed)
+}
+
+/// What the capture threads of a live run watch.
+struct Live<'a> {
+    /// No more packets are wanted.
+    over: AtomicBool,
+    /// The user has had enough.
+    stop: &'a AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl Live<'_> {
+    /// Reads a device until the run is over, and then what the kernel still holds.
+    fn capture(
+        &self,
+        mut device: Device,
+        send: &Sender<Records>,
+    ) -> (DeviceStats, Result<(), DeviceError>) {
+        let pool = Pool::default();
+        let mut last_orders = None;
+        let result = loop {
+            if self.is_over() {
+                let end = *last_orders.get_or_insert_with(|| Instant::now() + LAST_ORDERS);
+                if Instant::now() >= end {
+                    break Ok(());
+                }
+            }
+            match device.next(&pool) {
+                Ok(Some(records)) => {
+                    if send.send(records).is_err() {
+                        break Ok(());
+                    }
+                }
+                Ok(None) if last_orders.is_some() => break Ok(()),
+                Ok(None) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        (device.stats(), result)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+            || self.stop.load(Ordering::Relaxed)
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// Runs the reader, the workers and the collector until the reader is through.
@@ -258,6 +367,32 @@ impl Dealer {
         self.send(dealt, &records.blocks, now)
     }
 
+    /// Deals out what devices capture, up to a number of packets. While they are silent, the
+    /// clock tells the workers how late it is, so that flows end on time.
+    fn live(&mut self, captured: &Receiver<Records>, packets: Option<u64>) {
+        let mut left = packets.unwrap_or(u64::MAX);
+        while left > 0 {
+            let goes_on = match captured.recv_timeout(TICK) {
+                Ok(mut records) => {
+                    let wanted = usize::try_from(left).unwrap_or(usize::MAX);
+                    records.records.truncate(wanted);
+                    let count = records.records.len() as u64;
+                    left -= count;
+                    self.stats.captured += count;
+                    self.records(&records)
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let hands = self.empty_hands();
+                    self.send(hands, &[], clock())
+                }
+                Err(RecvTimeoutError::Disconnected) => false,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
     fn empty_hands(&self) -> Vec<Vec<(u8, Packet)>> {
         let hand = |_: &Sender<Batch>| self.reuse.try_recv().unwrap_or_default();
         self.to_workers.iter().map(hand).collect()
@@ -309,6 +444,14 @@ impl Dealer {
         );
         Read { stats: self.stats }
     }
+}
+
+/// The time of day, as capture time.
+fn clock() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_nanos(since_epoch.as_nanos() as i128)
 }
 
 /// Owns the flows of some parts.
