@@ -95,7 +95,12 @@ impl ByHost {
     /// Adds a flow to both its hosts; once where it talks to itself.
     pub fn add(&mut self, flow: &LabelledFlow) {
         let (client, server) = (flow.client().address, flow.server().address);
-        let services = || flow.label.services.iter().filter_map(|reached| reached.service);
+        let services = || {
+            flow.label
+                .services
+                .iter()
+                .filter_map(|reached| reached.service)
+        };
         let answered = flow.flow.state != State::Unanswered;
 
         let tally = self.host(client);
