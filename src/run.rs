@@ -198,7 +198,9 @@ fn collect(
         }
         findings.sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
         ended.sort_by(EndedFlow::order);
-        findings.into_iter().for_each(|finding| collector.learn(finding));
+        findings
+            .into_iter()
+            .for_each(|finding| collector.learn(finding));
         for flow in ended {
             collector.ended(flow, &mut |flow| is_taking &= give(flow));
         }
@@ -240,13 +242,19 @@ impl Dealer {
         let mut dealt = self.empty_hands();
         for record in &records.records {
             self.stats.wire_bytes += u64::from(record.wire_len);
-            match self.decoder.decode(record, records.bytes(record.bytes), &mut self.decoded) {
+            match self
+                .decoder
+                .decode(record, records.bytes(record.bytes), &mut self.decoded)
+            {
                 Ok(()) => self.stats.labelled += 1,
                 Err(reason) => self.stats.undecoded(reason.name()),
             }
             self.deal(&mut dealt);
         }
-        let now = records.records.last().map_or(Timestamp::MIN, |last| last.time);
+        let now = records
+            .records
+            .last()
+            .map_or(Timestamp::MIN, |last| last.time);
         self.send(dealt, &records.blocks, now)
     }
 
@@ -290,10 +298,15 @@ impl Dealer {
         self.deal(&mut dealt);
         self.send(dealt, &[], Timestamp::MIN);
         let losses = self.decoder.losses();
-        self.stats.given_up("fragments without their first", losses.orphan_fragments);
-        self.stats.given_up("fragmented datagrams", losses.datagrams_given_up);
+        self.stats
+            .given_up("fragments without their first", losses.orphan_fragments);
+        self.stats
+            .given_up("fragmented datagrams", losses.datagrams_given_up);
         self.stats.given_up("tunnels too deep", losses.too_deep);
-        self.stats.given_up("packets in tunnels that could not be read", losses.inner_undecoded);
+        self.stats.given_up(
+            "packets in tunnels that could not be read",
+            losses.inner_undecoded,
+        );
         Read { stats: self.stats }
     }
 }

@@ -88,7 +88,8 @@ impl<'a> Collector<'a> {
                 };
                 let (address, port) = (server.address, server.port);
                 let catalog = self.ladder.catalog;
-                self.map.learn(catalog, address, tuple.protocol, port, lesson);
+                self.map
+                    .learn(catalog, address, tuple.protocol, port, lesson);
             }
             Claim::Assigned { by, at, listener } => {
                 let (host, other) = match listener == client {
@@ -115,7 +116,8 @@ impl<'a> Collector<'a> {
         match &at {
             Endpoint::Port { protocol, port, .. } => {
                 for address in addresses(&at, server) {
-                    self.map.learn(self.ladder.catalog, address, *protocol, *port, lesson);
+                    self.map
+                        .learn(self.ladder.catalog, address, *protocol, *port, lesson);
                 }
             }
             Endpoint::Pipe(pipe) => self.map.learn_pipe(server.address, pipe.clone(), lesson),

@@ -83,7 +83,13 @@ pub struct Appointment {
 
 impl Appointment {
     /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect.
-    pub fn new(by: Assignment, frame: Frame, server: Peer, guest: Peer, time: Timestamp) -> Appointment {
+    pub fn new(
+        by: Assignment,
+        frame: Frame,
+        server: Peer,
+        guest: Peer,
+        time: Timestamp,
+    ) -> Appointment {
         Appointment {
             by,
             frame,
@@ -124,19 +130,21 @@ pub struct Lesson {
 
 impl EndpointMap {
     /// Learns that an interface lives at a port of `server`.
-    pub fn learn(&mut self, catalog: &Catalog, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
+    pub fn learn(
+        &mut self,
+        catalog: &Catalog,
+        server: IpAddr,
+        protocol: IpProtocol,
+        port: u16,
+        lesson: Lesson,
+    ) {
         let service = (catalog.interface(lesson.interface, None)).and_then(|entry| entry.service);
-        let tenants = match self.ports.get_mut(&(server, protocol, port)) {
-            Some(tenants) => tenants,
-            None if self.ports.len() < MAX_PORTS => {
-                self.ports.entry((server, protocol, port)).or_default()
-            }
-            None => {
-                self.given_up += 1;
-                return;
-            }
-        };
-        settle(tenants, service, lesson);
+        let place = (server, protocol, port);
+        if self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place) {
+            self.given_up += 1;
+            return;
+        }
+        settle(self.ports.entry(place).or_default(), service, lesson);
         if lesson.teacher == Teacher::Mapper {
             self.follow_move(server, protocol, port, lesson);
         }
@@ -145,7 +153,10 @@ impl EndpointMap {
     /// An answer that names another port than the last one did: the interface has moved, unless it
     /// is seen at the old port again. The ports of one answer stand side by side.
     fn follow_move(&mut self, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
-        let homes = self.homes.entry((server, protocol, lesson.interface)).or_default();
+        let homes = self
+            .homes
+            .entry((server, protocol, lesson.interface))
+            .or_default();
         if homes.contains(&port) {
             return;
         }
@@ -186,7 +197,10 @@ impl EndpointMap {
         }
         self.appointed += 1;
         let place = (listener.address, protocol, listener.port);
-        self.appointments.entry(place).or_default().push(appointment);
+        self.appointments
+            .entry(place)
+            .or_default()
+            .push(appointment);
     }
 
     /// Who lived at a port at that moment: of the flows that begin then, these can be meant.
@@ -200,7 +214,9 @@ impl EndpointMap {
     /// The services that have lived at a port at other times, without their end being certain.
     pub fn former_services(&self, server: Peer, protocol: IpProtocol) -> Vec<ServiceId> {
         let tenants = self.ports.get(&(server.address, protocol, server.port));
-        (tenants.into_iter().flatten()).filter_map(|tenant| tenant.service).collect()
+        (tenants.into_iter().flatten())
+            .filter_map(|tenant| tenant.service)
+            .collect()
     }
 
     /// The transfer that was agreed on for a connection from `guest` to `listener`.

@@ -161,7 +161,10 @@ impl Ladder<'_> {
         match listener {
             Some(listener) if self.networks.contains(server.address) => {
                 let others = uses.iter().map(|known| known.service);
-                (Some(listener.service), others.filter(|s| *s != listener.service).collect())
+                (
+                    Some(listener.service),
+                    others.filter(|s| *s != listener.service).collect(),
+                )
             }
             _ => (None, self.speakers(speaks)),
         }
@@ -170,11 +173,16 @@ impl Ladder<'_> {
     /// A port that the catalog lists, and a payload that fits it or says nothing.
     fn by_port(&self, case: &Case) -> Option<Label> {
         let protocol = case.flow.tuple.protocol;
-        let listed = protocol.has_ports().then(|| self.catalog.port(protocol, case.server.port))?;
+        let listed = protocol
+            .has_ports()
+            .then(|| self.catalog.port(protocol, case.server.port))?;
         let fitting: Vec<&PortUse> = (listed.iter())
             .filter(|known| !known.quirk && fits(known, case.spoken))
             .collect();
-        let listener = *fitting.iter().find(|known| known.listener).or(fitting.first())?;
+        let listener = *fitting
+            .iter()
+            .find(|known| known.listener)
+            .or(fitting.first())?;
         let mut candidates: Vec<ServiceId> = fitting.iter().map(|known| known.service).collect();
         candidates.dedup();
         let ground = Ground {
@@ -212,7 +220,7 @@ impl Ladder<'_> {
     /// IP protocols 47, 50 and 51 have one service each.
     fn by_ip_protocol(&self, case: &Case) -> Option<Label> {
         let protocol = case.flow.tuple.protocol;
-        let known = self.catalog.ip_protocol(protocol.0).first()?;
+        let known = self.catalog.ip_protocol(protocol).first()?;
         let ground = Ground {
             kind: EvidenceKind::IpProtocol,
             value: protocol.0.to_string(),
@@ -251,12 +259,15 @@ impl Ladder<'_> {
             true => self.catalog.port(protocol, case.server.port),
             false => &[],
         };
-        let ground = listed.iter().find(|known| !known.quirk).map(|known| Ground {
-            kind: EvidenceKind::Port,
-            value: listener_text(case.server, protocol),
-            name: Some(format!("{}, which the payload is not", known.application)),
-            frame: None,
-        });
+        let ground = listed
+            .iter()
+            .find(|known| !known.quirk)
+            .map(|known| Ground {
+                kind: EvidenceKind::Port,
+                value: listener_text(case.server, protocol),
+                name: Some(format!("{}, which the payload is not", known.application)),
+                frame: None,
+            });
         let candidates = match case.spoken {
             Some(spoken) if listed.is_empty() && !is_rpc(spoken) => self.speakers(spoken),
             _ => Vec::new(),
@@ -391,7 +402,9 @@ impl Ladder<'_> {
         let bound: Vec<Interface> = bound(case.flow).collect();
         let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case.server));
         label.evidence.extend(own);
-        label.evidence.sort_by_key(|ground| (ground.frame.is_none(), ground.frame));
+        label
+            .evidence
+            .sort_by_key(|ground| (ground.frame.is_none(), ground.frame));
         label.evidence.dedup();
     }
 
@@ -411,7 +424,10 @@ impl Ladder<'_> {
                 };
                 (kind, endpoint_text(at, server), None)
             }
-            Claim::Offered(_) | Claim::Mapped { .. } | Claim::ClientIs(_) | Claim::Carried { .. } => {
+            Claim::Offered(_)
+            | Claim::Mapped { .. }
+            | Claim::ClientIs(_)
+            | Claim::Carried { .. } => {
                 return None;
             }
         };
@@ -444,29 +460,39 @@ fn first(service: ServiceId, mut reached: Vec<Reached>) -> Vec<Reached> {
 }
 
 fn spoken(flow: &EndedFlow) -> Option<Protocol> {
-    flow.evidence.iter().find_map(|evidence| match evidence.claim {
-        Claim::Speaks(protocol) => Some(protocol),
-        _ => None,
-    })
+    flow.evidence
+        .iter()
+        .find_map(|evidence| match evidence.claim {
+            Claim::Speaks(protocol) => Some(protocol),
+            _ => None,
+        })
 }
 
 fn bound(flow: &EndedFlow) -> impl Iterator<Item = Interface> {
-    flow.evidence.iter().filter_map(|evidence| match evidence.claim {
-        Claim::Bound(interface) => Some(interface),
-        _ => None,
-    })
+    flow.evidence
+        .iter()
+        .filter_map(|evidence| match evidence.claim {
+            Claim::Bound(interface) => Some(interface),
+            _ => None,
+        })
 }
 
 fn carried(flow: &EndedFlow) -> BTreeMap<Interface, u64> {
-    let carried = flow.evidence.iter().filter_map(|evidence| match evidence.claim {
-        Claim::Carried { interface, bytes } => Some((interface, bytes)),
-        _ => None,
-    });
+    let carried = flow
+        .evidence
+        .iter()
+        .filter_map(|evidence| match evidence.claim {
+            Claim::Carried { interface, bytes } => Some((interface, bytes)),
+            _ => None,
+        });
     carried.collect()
 }
 
 fn is_rpc(spoken: Protocol) -> bool {
-    matches!(spoken, Protocol::Rpc | Protocol::RpcDatagram | Protocol::RpcHttp)
+    matches!(
+        spoken,
+        Protocol::Rpc | Protocol::RpcDatagram | Protocol::RpcHttp
+    )
 }
 
 /// Whether the protocol carries named pipes: then interfaces are reached through another service.
@@ -495,7 +521,13 @@ fn endpoint_text(at: &Endpoint, server: Peer) -> String {
             port,
         } => {
             let address = address.unwrap_or(server.address);
-            format!("{}/{protocol}", Peer { address, port: *port })
+            format!(
+                "{}/{protocol}",
+                Peer {
+                    address,
+                    port: *port
+                }
+            )
         }
         Endpoint::Pipe(pipe) => pipe.clone(),
     }

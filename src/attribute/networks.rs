@@ -61,7 +61,13 @@ mod tests {
     #[test]
     fn private_addresses_are_the_users_and_public_ones_are_not() {
         let networks = Networks::new(Vec::new());
-        for own in ["10.1.2.3", "192.168.0.1", "fd00::1", "::ffff:10.0.0.1", "239.255.255.250"] {
+        for own in [
+            "10.1.2.3",
+            "192.168.0.1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "239.255.255.250",
+        ] {
             assert!(networks.contains(address(own)), "{own}");
         }
         for public in ["8.8.8.8", "2001:db8::1", "172.32.0.1"] {

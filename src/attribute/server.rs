@@ -58,10 +58,12 @@ fn transfer_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
     if flow.tuple.protocol != IpProtocol::UDP || flow.evidence.iter().any(is_request) {
         return None;
     }
-    [Direction::Forward, Direction::Reverse].into_iter().find(|side| {
-        let guest = flow.sender(side.reversed()).address;
-        let listener = flow.sender(*side);
-        (map.appointment(guest, listener, flow.tuple.protocol, flow.start))
-            .is_some_and(|a| a.by == Assignment::TftpTransfer)
-    })
+    [Direction::Forward, Direction::Reverse]
+        .into_iter()
+        .find(|side| {
+            let guest = flow.sender(side.reversed()).address;
+            let listener = flow.sender(*side);
+            (map.appointment(guest, listener, flow.tuple.protocol, flow.start))
+                .is_some_and(|a| a.by == Assignment::TftpTransfer)
+        })
 }

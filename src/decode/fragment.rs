@@ -161,3 +161,159 @@ impl Fragments {
         out.push(packet);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Decoder;
+    use crate::decode::samples::{
+        ETHERNET, IPV4, IPV6, ethernet, first_fragment, ipv4, ipv6, last_fragment, record, text,
+        udp,
+    };
+
+    /// What a decoder makes of these frames, a second apart, and at the end.
+    fn decode_all(frames: &[Vec<u8>]) -> (Vec<(u64, String)>, Decoder) {
+        let mut decoder = Decoder::new();
+        let mut out = Vec::new();
+        for (frame, number) in frames.iter().zip(1_u64..) {
+            let mut record = record(ETHERNET, frame);
+            record.frame.number = number;
+            record.time = second(number);
+            decoder.decode(&record, frame, &mut out).expect("it is IP");
+        }
+        decoder.finish(&mut out);
+        let packets = out.iter().map(|packet| (packet.frame.number, text(packet)));
+        (packets.collect(), decoder)
+    }
+
+    fn second(number: u64) -> Timestamp {
+        Timestamp::default().after(Duration::from_secs(number))
+    }
+
+    fn first(id: u16) -> Vec<u8> {
+        ethernet(IPV4, &first_fragment(17, id, &udp(1000, 53, &[0; 56])))
+    }
+
+    fn last(id: u16) -> Vec<u8> {
+        ethernet(IPV4, &last_fragment(17, id, &[0xff; 16]))
+    }
+
+    const WHOLE: &str = "udp 10.0.0.1:1000 > 10.0.0.2:53";
+    const ORPHAN: &str = "udp 10.0.0.1:0 > 10.0.0.2:0";
+
+    fn told(packets: &[(u64, &str)]) -> Vec<(u64, String)> {
+        packets
+            .iter()
+            .map(|(frame, text)| (*frame, text.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_later_fragment_reaches_the_ports_of_the_first() {
+        assert_eq!(
+            decode_all(&[first(1), last(1)]).0,
+            told(&[(1, WHOLE), (2, WHOLE)])
+        );
+    }
+
+    #[test]
+    fn a_later_fragment_that_comes_first_waits_for_the_ports() {
+        let (packets, decoder) = decode_all(&[last(1), first(1)]);
+        assert_eq!(packets, told(&[(1, WHOLE), (2, WHOLE)]));
+        assert_eq!(decoder.losses().orphan_fragments, 0);
+    }
+
+    #[test]
+    fn a_fragment_of_another_datagram_has_no_ports() {
+        let (packets, decoder) = decode_all(&[first(1), last(2)]);
+        assert_eq!(packets, told(&[(1, WHOLE), (2, ORPHAN)]));
+        assert_eq!(decoder.losses().orphan_fragments, 1);
+    }
+
+    #[test]
+    fn a_fragment_that_comes_too_late_has_no_ports() {
+        let whole = ethernet(IPV4, &ipv4(17, &udp(1000, 53, b"")));
+        let mut frames = vec![whole; 40];
+        frames[0] = first(1);
+        frames[39] = last(1);
+        let (packets, _) = decode_all(&frames);
+        assert_eq!(packets[39], (40, ORPHAN.to_string()));
+    }
+
+    #[test]
+    fn a_waiting_fragment_is_put_out_when_its_time_is_over() {
+        let whole = ethernet(IPV4, &ipv4(17, &udp(1000, 53, b"")));
+        let mut frames = vec![whole; 40];
+        frames[0] = last(1);
+        let (packets, _) = decode_all(&frames);
+        assert_eq!(packets[30], (1, ORPHAN.to_string()));
+        assert_eq!(packets[31], (32, WHOLE.to_string()));
+    }
+
+    #[test]
+    fn an_identification_used_again_means_the_newer_datagram() {
+        let other = ethernet(IPV4, &first_fragment(17, 1, &udp(7, 8, &[0; 56])));
+        let (packets, _) = decode_all(&[first(1), other, last(1)]);
+        assert_eq!(packets[2].1, "udp 10.0.0.1:7 > 10.0.0.2:8");
+    }
+
+    #[test]
+    fn fragments_without_ports_of_their_own_do_not_wait() {
+        let part = ethernet(IPV4, &last_fragment(1, 1, &[0; 16]));
+        let mut out = Vec::new();
+        let decoded = Decoder::new().decode(&record(ETHERNET, &part), &part, &mut out);
+        assert_eq!((decoded, out.len()), (Ok(()), 1));
+    }
+
+    #[test]
+    fn the_fragments_of_ipv6_are_told_apart_below_their_extension_headers() {
+        let fragment = |offset_and_more, rest: &[u8]| {
+            let header = [60, 0, 0, offset_and_more, 0, 0, 0, 9];
+            ethernet(IPV6, &ipv6(44, &[&header, rest].concat()))
+        };
+        let options = [17, 0, 1, 4, 0, 0, 0, 0];
+        let beginning = fragment(1, &[&options[..], &udp(1000, 53, &[0; 40])].concat());
+        let (packets, _) = decode_all(&[fragment(56, &[0xff; 8]), beginning]);
+        let text = "udp [2001:db8::1]:1000 > [2001:db8::2]:53";
+        assert_eq!(packets, told(&[(1, text), (2, text)]));
+    }
+
+    #[test]
+    fn a_first_fragment_goes_on_and_a_later_one_has_no_payload() {
+        let mut decoder = Decoder::new();
+        let mut out = Vec::new();
+        for frame in [first(1), last(1)] {
+            let _ = decoder.decode(&record(ETHERNET, &frame), &frame, &mut out);
+        }
+        let seen = out
+            .iter()
+            .map(|p| (p.fragmented, p.payload.len, p.wire_bytes));
+        assert_eq!(seen.collect::<Vec<_>>(), [(true, 56, 84), (false, 0, 36)]);
+    }
+
+    #[test]
+    fn more_datagrams_than_the_bound_push_out_the_oldest() {
+        let count = Fragments::MAX_DATAGRAMS as u16;
+        let mut decoder = Decoder::new();
+        let mut out = Vec::new();
+        for frame in (0..=count).map(first).chain([last(0), last(count)]) {
+            let _ = decoder.decode(&record(ETHERNET, &frame), &frame, &mut out);
+        }
+        // Making room for the fragment that waits costs another.
+        assert_eq!(decoder.losses().datagrams_given_up, 2);
+        decoder.finish(&mut out);
+        let texts: Vec<String> = out.iter().rev().take(2).map(text).collect();
+        assert_eq!(texts, [ORPHAN, WHOLE]);
+    }
+
+    #[test]
+    fn more_waiting_fragments_than_the_bound_do_not_wait() {
+        let mut decoder = Decoder::new();
+        let mut out = Vec::new();
+        let frame = last(1);
+        for _ in 0..=Fragments::MAX_WAITING {
+            let _ = decoder.decode(&record(ETHERNET, &frame), &frame, &mut out);
+        }
+        assert_eq!((out.len(), decoder.losses().orphan_fragments), (1, 1));
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::layer::Layer;
 use super::link::Shape;
+use super::tunnel::{Content, Inner};
+use crate::model::five_tuple::TunnelKind;
 
 /// A GRE header, and what follows it.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,23 @@ pub(super) struct Gre<'a> {
     pub(super) is_pptp: bool,
     /// What is inside, if it is known and there is anything.
     pub(super) inner: Option<(Shape, Layer<'a>)>,
+}
+
+impl<'a> Gre<'a> {
+    /// What the tunnel carries. PPTP's call ids differ by direction and name no tunnel.
+    pub(super) fn carried(self) -> Option<Inner<'a>> {
+        let (shape, layer) = self.inner?;
+        let (kind, key) = if self.is_pptp {
+            (TunnelKind::Pptp, None)
+        } else {
+            (TunnelKind::Gre, self.key)
+        };
+        Some(Inner {
+            kind,
+            key,
+            content: Content::Frame(shape, layer),
+        })
+    }
 }
 
 const CHECKSUM: u16 = 0x8000;

@@ -128,7 +128,7 @@ fn of_ether_type(kind: u16, layer: Layer) -> Result<(Shape, Layer), Undecoded> {
         // Linux cooked captures have these for raw 802.3 (Novell) and for 802.2.
         0x0001 => Err(Undecoded::Ipx),
         0x0004 => Ok((Shape::Llc, layer)),
-        length @ 0..=1500 => Ok((Shape::Llc, layer.at_most(length.into()))),
+        length @ 1..=1500 => Ok((Shape::Llc, layer.at_most(length.into()))),
         0x0806 | 0x8035 => Err(Undecoded::Arp),
         0x8137 | 0x8138 => Err(Undecoded::Ipx),
         // LACP, 802.1X, LLDP, 802.1ag.
@@ -225,5 +225,154 @@ fn family(layer: Layer) -> Result<Shape, Undecoded> {
         // IPv4 everywhere; IPv6 of Linux, Windows, NetBSD and OpenBSD, FreeBSD, macOS.
         2 | 10 | 23 | 24 | 28 | 30 => Ok(Shape::Ip),
         _ => Err(Undecoded::NotIp),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::samples::{
+        ETHERNET, IPV4, SNAP_IPV4, decode, ethernet, ipv4, ipv6, only, text, udp,
+    };
+
+    fn datagram() -> Vec<u8> {
+        ipv4(17, &udp(1000, 53, b"query"))
+    }
+
+    /// Says that this link header, before a known packet, is walked to that packet.
+    fn finds_the_packet(link: u16, header: &[u8]) {
+        let packet = only(decode(LinkType(link), &[header, &datagram()].concat()));
+        assert_eq!(
+            text(&packet),
+            "udp 10.0.0.1:1000 > 10.0.0.2:53",
+            "{link} {header:x?}"
+        );
+    }
+
+    fn refuses(link: u16, frame: &[u8], reason: Undecoded) {
+        assert_eq!(
+            decode(LinkType(link), frame).err(),
+            Some(reason),
+            "{frame:x?}"
+        );
+    }
+
+    #[test]
+    fn each_link_type_leads_to_its_packet() {
+        let cooked = [&[0; 14][..], &[0x08, 0x00]].concat();
+        let cooked_v2 = [&[0x08, 0x00][..], &[0; 18]].concat();
+        let fddi = [&[0x50][..], &[0; 12], &SNAP_IPV4].concat();
+        for (link, header) in [
+            (1, &ethernet(IPV4, &[])[..]),
+            (113, &cooked),
+            (276, &cooked_v2),
+            (101, &[]),
+            (12, &[]),
+            (14, &[]),
+            (228, &[]),
+            (9, &[0x00, 0x21]),
+            (9, &[0xff, 0x03, 0x00, 0x21]),
+            (9, &[0x21]),
+            (50, &[0xff, 0x03, 0x00, 0x21]),
+            (50, &[0x0f, 0x00, 0x08, 0x00]),
+            (51, &[0x11, 0, 0, 1, 0, 35, 0x00, 0x21]),
+            (100, &SNAP_IPV4),
+            (104, &[0x0f, 0x00, 0x08, 0x00]),
+            (10, &fddi),
+        ] {
+            finds_the_packet(link, header);
+        }
+    }
+
+    #[test]
+    fn the_loopback_family_is_read_in_either_byte_order() {
+        for family in [[2, 0, 0, 0], [0, 0, 0, 2]] {
+            finds_the_packet(0, &family);
+            finds_the_packet(108, &family);
+        }
+    }
+
+    #[test]
+    fn every_systems_ipv6_family_is_known() {
+        for family in [10, 23, 24, 28, 30] {
+            let frame = [&[family, 0, 0, 0], &*ipv6(17, &udp(1, 2, b""))].concat();
+            let packet = only(decode(LinkType(0), &frame));
+            assert_eq!(text(&packet), "udp [2001:db8::1]:1 > [2001:db8::2]:2");
+        }
+    }
+
+    #[test]
+    fn the_outermost_vlan_is_kept() {
+        for outer in [0x8100, 0x88a8, 0x9100, 0x9200] {
+            let tags = [&[0x20, 5, 0x81, 0, 0, 6, 8, 0], &*datagram()].concat();
+            let packet = only(decode(ETHERNET, &ethernet(outer, &tags)));
+            assert_eq!(packet.vlan, Some(5), "{outer:x}");
+        }
+    }
+
+    #[test]
+    fn a_priority_tag_names_no_vlan() {
+        let tagged = [&[0xe0, 0, 8, 0], &*datagram()].concat();
+        assert_eq!(
+            only(decode(ETHERNET, &ethernet(0x8100, &tagged))).vlan,
+            None
+        );
+    }
+
+    #[test]
+    fn labels_are_walked_to_the_bottom_of_the_stack() {
+        for kind in [0x8847, 0x8848] {
+            finds_the_packet(1, &ethernet(kind, &[0, 1, 0x10, 64, 0, 1, 0x11, 64]));
+        }
+    }
+
+    #[test]
+    fn an_ethernet_pseudowire_is_entered_with_and_without_control_word() {
+        let bottom = [0, 1, 0x11, 64];
+        let inner = ethernet(IPV4, &[]);
+        let control = [0, 0, 0, 9];
+        finds_the_packet(1, &ethernet(0x8847, &[&bottom[..], &inner].concat()));
+        finds_the_packet(
+            1,
+            &ethernet(0x8847, &[&bottom[..], &control, &inner].concat()),
+        );
+    }
+
+    #[test]
+    fn ip_in_802_3_is_found_through_llc() {
+        finds_the_packet(1, &ethernet(41, &SNAP_IPV4));
+        finds_the_packet(1, &ethernet(36, &[6, 6, 3]));
+    }
+
+    #[test]
+    fn a_pppoe_session_is_entered_and_its_discovery_is_not() {
+        let header = |code| [0x11, code, 0, 1, 0, 35, 0, 0x21];
+        finds_the_packet(1, &ethernet(0x8864, &header(0)));
+        refuses(1, &ethernet(0x8863, &header(9)), Undecoded::LinkControl);
+    }
+
+    #[test]
+    fn what_is_not_ip_is_told_by_its_kind() {
+        for (kind, payload, reason) in [
+            (0x0806, &[][..], Undecoded::Arp),
+            (0x88cc, &[], Undecoded::LinkControl),
+            (38, &[0x42, 0x42, 3], Undecoded::LinkControl),
+            (0x8137, &[], Undecoded::Ipx),
+            (34, &[0xff, 0xff, 0], Undecoded::Ipx),
+            (0x88b5, &[], Undecoded::NotIp),
+            (0, &[], Undecoded::NotIp),
+            (0x8847, &[0, 1, 0x10], Undecoded::CutLink),
+        ] {
+            refuses(1, &ethernet(kind, payload), reason);
+        }
+        refuses(9, &[0xc0, 0x21, 1], Undecoded::LinkControl);
+        refuses(0, &[7, 0, 0, 0], Undecoded::NotIp);
+        refuses(105, &[], Undecoded::LinkType(LinkType(105)));
+    }
+
+    #[test]
+    fn more_headers_than_the_bound_are_given_up() {
+        let tags = [0, 5, 0x81, 0].repeat(MAX_HEADERS);
+        refuses(1, &ethernet(0x8100, &tags), Undecoded::TooManyHeaders);
     }
 }

@@ -13,8 +13,11 @@ mod gre;
 mod ip;
 mod layer;
 mod link;
+#[cfg(test)]
+mod samples;
 mod transport;
 mod tunnel;
+mod udp_tunnel;
 mod undecoded;
 
 use std::net::IpAddr;
@@ -248,4 +251,215 @@ impl Position<'_> {
 
 fn peer(address: IpAddr, port: u16) -> Peer {
     Peer { address, port }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::samples::{
+        ETHERNET, IPV4, IPV6, SYN_ACK, authenticated, decode, ethernet, first_fragment, ipv4, ipv6,
+        only, payload, record, tcp, text, udp, vxlan,
+    };
+    use super::*;
+    use crate::model::five_tuple::IpProtocol;
+    use crate::model::packet::{LinkType, TcpHeader};
+
+    #[test]
+    fn a_segment_has_its_ports_flags_and_the_place_of_its_payload() {
+        let frame = ethernet(IPV4, &ipv4(6, &tcp(49152, 445, SYN_ACK, b"hello")));
+        let packet = only(decode(ETHERNET, &frame));
+        assert_eq!(text(&packet), "tcp 10.0.0.1:49152 > 10.0.0.2:445");
+        let expected = TcpHeader {
+            sequence: 1000,
+            acknowledgement: 2000,
+            flags: SYN_ACK,
+        };
+        assert_eq!(packet.tcp, Some(expected));
+        assert_eq!(payload(&frame, &packet), b"hello");
+        assert_eq!((packet.wire_bytes, packet.payload_missing), (45, 0));
+        assert_eq!(
+            (packet.ttl, packet.frame),
+            (128, record(ETHERNET, &frame).frame)
+        );
+    }
+
+    #[test]
+    fn the_padding_of_a_short_frame_is_not_payload() {
+        let mut frame = ethernet(IPV4, &ipv4(6, &tcp(1, 2, TcpHeader::ACK, b"")));
+        frame.resize(60, 0);
+        let packet = only(decode(ETHERNET, &frame));
+        assert_eq!((packet.payload.len, packet.wire_bytes), (0, 40));
+    }
+
+    #[test]
+    fn an_offloaded_segment_with_length_zero_ends_with_the_frame() {
+        let mut frame = ethernet(IPV4, &ipv4(6, &tcp(1, 2, TcpHeader::ACK, &[7; 3000])));
+        frame[16..18].fill(0);
+        let packet = only(decode(ETHERNET, &frame));
+        assert_eq!((packet.payload.len, packet.wire_bytes), (3000, 3040));
+    }
+
+    #[test]
+    fn an_ipv6_packet_with_length_zero_ends_with_the_frame() {
+        let mut frame = ethernet(IPV6, &ipv6(6, &tcp(1, 2, TcpHeader::ACK, &[7; 3000])));
+        frame[18..20].fill(0);
+        let packet = only(decode(ETHERNET, &frame));
+        assert_eq!((packet.payload.len, packet.wire_bytes), (3000, 3060));
+    }
+
+    #[test]
+    fn what_the_snap_length_cut_is_missing_and_not_lost() {
+        let frame = ethernet(IPV4, &ipv4(17, &udp(1000, 2000, &[7; 500])));
+        let cut = Record {
+            wire_len: frame.len() as u32,
+            ..record(ETHERNET, &frame[..96])
+        };
+        let mut out = Vec::new();
+        Decoder::new()
+            .decode(&cut, &frame[..96], &mut out)
+            .expect("enough is left");
+        let packet = only(Ok(out));
+        assert_eq!((packet.payload.len, packet.payload_missing), (54, 446));
+        assert_eq!(packet.wire_bytes, 528);
+    }
+
+    #[test]
+    fn a_tcp_header_whose_options_are_cut_still_has_its_flags() {
+        let mut segment = tcp(1, 2, TcpHeader::SYN, b"");
+        segment[12] = 10 << 4;
+        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(6, &segment))));
+        assert!(packet.tcp.is_some_and(|tcp| tcp.has(TcpHeader::SYN)));
+        assert_eq!(packet.payload.len, 0);
+    }
+
+    #[test]
+    fn a_tcp_header_cut_before_its_flags_still_has_its_ports() {
+        let frame = ethernet(IPV4, &ipv4(6, &tcp(1, 2, TcpHeader::SYN, b"")));
+        let packet = only(decode(ETHERNET, &frame[..14 + 20 + 13]));
+        assert_eq!(text(&packet), "tcp 10.0.0.1:1 > 10.0.0.2:2");
+        assert_eq!(packet.tcp, None);
+    }
+
+    #[test]
+    fn an_impossible_tcp_header_length_leaves_no_payload() {
+        let mut segment = tcp(1, 2, TcpHeader::ACK, b"secret");
+        segment[12] = 4 << 4;
+        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(6, &segment))));
+        assert_eq!((packet.payload.len, packet.payload_missing), (0, 0));
+    }
+
+    #[test]
+    fn an_impossible_udp_length_is_not_believed() {
+        let mut datagram = udp(1, 2, b"hello");
+        for length in [0_u16, 7, 9999] {
+            datagram[4..6].copy_from_slice(&length.to_be_bytes());
+            let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(17, &datagram))));
+            assert_eq!(packet.payload.len, 5, "{length}");
+        }
+    }
+
+    #[test]
+    fn esp_is_a_flow_of_its_own_with_its_index() {
+        let esp = [0, 0, 0x12, 0x34, 0, 0, 0, 1, 9, 9];
+        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(50, &esp))));
+        assert_eq!(text(&packet), "esp 10.0.0.1:0 > 10.0.0.2:0");
+        assert_eq!(packet.spi, Some(0x1234));
+    }
+
+    #[test]
+    fn another_ip_protocol_is_a_flow_without_ports() {
+        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(1, &[8, 0, 1, 2]))));
+        assert_eq!(packet.tuple.protocol, IpProtocol(1));
+        assert_eq!((packet.tuple.source.port, packet.payload.len), (0, 4));
+    }
+
+    #[test]
+    fn extension_headers_are_walked_to_the_transport() {
+        let inner = udp(1000, 53, b"q");
+        let options = |next: u8, rest: &[u8]| [&[next, 0, 1, 4, 0, 0, 0, 0], rest].concat();
+        let frame = ethernet(IPV6, &ipv6(0, &options(60, &options(17, &inner))));
+        let packet = only(decode(ETHERNET, &frame));
+        assert_eq!(text(&packet), "udp [2001:db8::1]:1000 > [2001:db8::2]:53");
+        assert_eq!(packet.wire_bytes, 40 + 16 + 9);
+    }
+
+    #[test]
+    fn extension_headers_without_end_are_given_up() {
+        let endless = [60, 0, 1, 4, 0, 0, 0, 0].repeat(100);
+        let frame = ethernet(IPV6, &ipv6(60, &endless));
+        assert_eq!(decode(ETHERNET, &frame).err(), Some(Undecoded::BadIp));
+    }
+
+    #[test]
+    fn a_header_that_contradicts_itself_is_refused() {
+        let bare = ipv4(17, &udp(1, 2, b""));
+        for (at, value) in [(0, 0x44), (0, 0x54), (3, 19)] {
+            let mut broken = bare.clone();
+            broken[at] = value;
+            let refused = decode(ETHERNET, &ethernet(IPV4, &broken)).err();
+            assert_eq!(refused, Some(Undecoded::BadIp), "{at} {value}");
+        }
+    }
+
+    /// One packet of each kind that has something to cut.
+    fn one_of_each() -> Vec<Vec<u8>> {
+        let datagram = udp(1000, 2000, b"payload");
+        let segment = tcp(1000, 2000, SYN_ACK, b"payload");
+        let inner = ipv4(6, &segment);
+        vec![
+            ethernet(IPV4, &ipv4(17, &datagram)),
+            ethernet(0x8100, &[&[0, 5, 0x86, 0xdd], &*ipv6(6, &segment)].concat()),
+            ethernet(IPV4, &ipv4(4, &inner)),
+            ethernet(
+                IPV4,
+                &ipv4(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 7], &*inner].concat()),
+            ),
+            ethernet(IPV4, &ipv4(51, &authenticated(6, &segment))),
+            ethernet(IPV4, &first_fragment(17, 1, &datagram)),
+            ethernet(
+                IPV4,
+                &ipv4(17, &udp(1000, 4789, &vxlan(7, &ethernet(IPV4, &inner)))),
+            ),
+        ]
+    }
+
+    #[test]
+    fn torn_anywhere_a_record_tells_true_ports_or_none() {
+        for frame in one_of_each() {
+            for length in 0..frame.len() {
+                for packet in decode(ETHERNET, &frame[..length]).unwrap_or_default() {
+                    let ports = (packet.tuple.source.port, packet.tuple.destination.port);
+                    let has_ports = packet.tuple.protocol.has_ports();
+                    let is_true = matches!(ports, (1000, 2000) | (1000, 4789));
+                    assert_eq!(is_true, has_ports, "{length}: {packet:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_any_link_type_make_it_panic(
+            link in prop::sample::select(vec![0_u16, 1, 9, 10, 12, 50, 51, 100, 101, 104, 113, 276]),
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _ = decode(LinkType(link), &bytes);
+        }
+
+        #[test]
+        fn a_packet_with_wrong_bytes_in_it_does_not_make_it_panic(
+            which in 0..7_usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        ) {
+            let mut frame = one_of_each().swap_remove(which);
+            for (at, value) in changes {
+                let at = at.index(frame.len());
+                frame[at] = value;
+            }
+            for packet in decode(ETHERNET, &frame).unwrap_or_default() {
+                prop_assert!(packet.payload.start + packet.payload.len <= frame.len() as u32);
+            }
+        }
+    }
 }

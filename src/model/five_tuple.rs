@@ -87,12 +87,20 @@ pub enum TunnelKind {
     Gre,
     /// PPP in enhanced GRE, as PPTP uses it (RFC 2637).
     Pptp,
-    /// IP in IP (RFC 2003, RFC 2473, RFC 4213).
+    /// IP in IP (RFC 2003, RFC 2473, RFC 4213), also below MPLS (RFC 4023).
     IpInIp,
     /// What an Authentication Header protects (RFC 4302).
     Ah,
     /// VXLAN (RFC 7348).
     Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// PPP in L2TP (RFC 2661).
+    L2tp,
+    /// IPv6 in Teredo (RFC 4380).
+    Teredo,
+    /// GTP user data (3GPP TS 29.281).
+    Gtp,
 }
 
 /// The tunnel that an inner flow ran in: both directions are the same tunnel.
@@ -102,7 +110,8 @@ pub struct Tunnel {
     pub kind: TunnelKind,
     /// The ends of the tunnel, the lower address first.
     pub ends: (IpAddr, IpAddr),
-    /// GRE key or VXLAN network identifier. PPTP call ids differ by direction and are left out.
+    /// GRE key, or network identifier of VXLAN and Geneve. Numbers that differ by direction are
+    /// left out: the call ids of PPTP, the identifiers of L2TP and GTP.
     pub key: Option<u32>,
     /// The tunnel that this tunnel runs in.
     pub within: Option<Arc<Tunnel>>,
@@ -120,6 +129,10 @@ impl fmt::Display for Tunnel {
             TunnelKind::IpInIp => "ip-in-ip",
             TunnelKind::Ah => "ah",
             TunnelKind::Vxlan => "vxlan",
+            TunnelKind::Geneve => "geneve",
+            TunnelKind::L2tp => "l2tp",
+            TunnelKind::Teredo => "teredo",
+            TunnelKind::Gtp => "gtp",
         };
         write!(f, "{kind} {}-{}", self.ends.0, self.ends.1)?;
         match self.key {

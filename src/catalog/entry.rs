@@ -1,0 +1,243 @@
+//! What the catalog holds: services with their port rows, RPC interfaces, pipes.
+
+use std::fmt;
+
+use crate::model::five_tuple::IpProtocol;
+use crate::model::protocol::Protocol;
+use crate::model::uuid::Uuid;
+
+/// A service of one catalog. Means nothing to another catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub(super) u16);
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Among the services of the founding article, Microsoft KB 832017.
+    Founding,
+    /// Among what Windows has besides, built in.
+    Windows,
+    /// In a file that the user named.
+    User,
+}
+
+/// What an administrator calls a service, and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The Windows service name, or the name chosen where there is none: see `id_source`.
+    pub id: String,
+    /// The display name.
+    pub name: String,
+    /// One sentence on what it does.
+    pub about: Option<String>,
+    /// Other names that mean it, misprints in use among them.
+    pub aliases: Vec<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+    /// Where the id comes from, if it is not simply the Windows service name.
+    pub id_source: Option<String>,
+    /// Where the entry stands.
+    pub origin: Origin,
+    /// Where it listens, in the order of its source.
+    pub ports: Vec<PortRow>,
+    /// What is known of its traffic and no row can say.
+    pub behaviour: Vec<Behaviour>,
+}
+
+/// One line of a service's port table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortRow {
+    /// The application protocol, in the words of the source: `LDAP Server`, `RPC over HTTP`.
+    pub application: String,
+    /// The port or IP protocol.
+    pub at: Listens,
+    /// Protocols that a payload there may plainly be. Empty where none that is looked for is.
+    pub speaks: Vec<Protocol>,
+    /// Whether it is marked to own the socket among the services that list this port.
+    pub listener: bool,
+    /// Whether the source prints the row although it does not occur on the wire.
+    pub quirk: bool,
+    /// What else is to be said of the row.
+    pub note: Option<String>,
+}
+
+/// What a port row names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Listens {
+    /// A port of TCP or UDP; never 0.
+    Port(IpProtocol, u16),
+    /// Ports of TCP or UDP that are assigned as the service starts or is asked.
+    Dynamic(IpProtocol),
+    /// An IP protocol without ports.
+    Ip(IpProtocol),
+}
+
+impl Listens {
+    /// The kind of the number: `tcp`, `udp` or `ip`.
+    pub fn protocol_name(self) -> &'static str {
+        match self {
+            Listens::Ip(_) => "ip",
+            Listens::Port(IpProtocol::UDP, _) | Listens::Dynamic(IpProtocol::UDP) => "udp",
+            Listens::Port(..) | Listens::Dynamic(_) => "tcp",
+        }
+    }
+
+    /// The port or IP protocol number; none where ports are dynamic.
+    pub fn number(self) -> Option<u16> {
+        match self {
+            Listens::Port(_, port) => Some(port),
+            Listens::Dynamic(_) => None,
+            Listens::Ip(protocol) => Some(protocol.0.into()),
+        }
+    }
+}
+
+impl fmt::Display for Listens {
+    /// `135/tcp`, `dynamic/tcp`, `47/ip`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number() {
+            Some(number) => write!(f, "{number}/{}", self.protocol_name()),
+            None => write!(f, "dynamic/{}", self.protocol_name()),
+        }
+    }
+}
+
+/// Ports from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest; never below the first.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// Whether `port` is one of them.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+impl fmt::Display for PortRange {
+    /// `1025-5000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// Something known of a service's traffic that no port row can say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behaviour {
+    /// What the program can read of it.
+    pub fact: Fact,
+    /// It in words.
+    pub note: String,
+}
+
+/// The part of a behaviour that the program can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fact {
+    /// Connections for data leave from the control port plus this number.
+    DataPortOffset(i32),
+    /// Ports that are assigned for data connections which the client opens.
+    PassivePorts(PortRange),
+    /// Ports on which it listens for this host alone.
+    PrivatePorts(PortRange),
+    /// A port for administration, where that is enabled.
+    AdministrationPort(u16),
+    /// Ports from which dynamic ones are taken, unless the administrator restricts them.
+    DynamicPorts(PortRange),
+    /// How many dynamic ports it takes.
+    DynamicPortCount(u16),
+    /// Ports from which it answers, other than the one that was asked.
+    ReplyPorts(PortRange),
+    /// The administrator may choose other ports than those listed.
+    PortsConfigurable,
+    /// Nothing: the note says all.
+    Stated,
+}
+
+impl Fact {
+    /// The key by which a catalog file gives it; none for a mere note.
+    pub fn key(self) -> Option<&'static str> {
+        match self {
+            Fact::DataPortOffset(_) => Some("data_port_offset"),
+            Fact::PassivePorts(_) => Some("passive_ports"),
+            Fact::PrivatePorts(_) => Some("private_ports"),
+            Fact::AdministrationPort(_) => Some("administration_port"),
+            Fact::DynamicPorts(_) => Some("dynamic_ports"),
+            Fact::DynamicPortCount(_) => Some("dynamic_port_count"),
+            Fact::ReplyPorts(_) => Some("reply_ports"),
+            Fact::PortsConfigurable => Some("ports_configurable"),
+            Fact::Stated => None,
+        }
+    }
+}
+
+/// A service's claim to a port or IP protocol, as a flow's lookup finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortUse {
+    /// Which service.
+    pub service: ServiceId,
+    /// The application protocol, in the words of the source.
+    pub application: String,
+    /// Protocols that a payload there may plainly be. Empty where none that is looked for is.
+    pub speaks: Vec<Protocol>,
+    /// Whether the service owns the socket: it is marked so, or no other service lists the port.
+    pub listener: bool,
+    /// Whether other services list the port as well.
+    pub shared: bool,
+    /// Whether the source prints the row although it does not occur on the wire.
+    pub quirk: bool,
+}
+
+/// The version of an RPC interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// Another major version is another interface.
+    pub major: u16,
+    /// A higher minor version also answers to the lower ones.
+    pub minor: u16,
+}
+
+impl fmt::Display for Version {
+    /// `1.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// An RPC interface, and the service that exports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceEntry {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Its versions; empty where none is known, which stands for any.
+    pub versions: Vec<Version>,
+    /// The name of its specification or of its finders, if it has one.
+    pub name: Option<String>,
+    /// The service that exports it; none where many do, or where nobody knows.
+    pub service: Option<ServiceId>,
+    /// The pipes on which it is reached, as written by its source.
+    pub pipes: Vec<String>,
+    /// What it is, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// A named pipe, and who opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipeEntry {
+    /// Its name, as written by its source, without `\PIPE\`. One `*` in it stands for any text
+    /// within a component.
+    pub name: String,
+    /// The service behind it; none where nobody knows.
+    pub service: Option<ServiceId>,
+    /// The interface or protocol that it is named for.
+    pub interface: Option<String>,
+    /// What it is, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}

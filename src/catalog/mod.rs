@@ -1,0 +1,391 @@
+//! The facts: services and where they listen, RPC interfaces, pipes, each with its source.
+//!
+//! In come the TOML files of `catalog/`, compiled in, and those that the user names; out come
+//! lookups. A file goes through `table.rs` (TOML, strictly), `read.rs` (entries) and `merge.rs`
+//! (one catalog of them all, with
+//! `listeners.rs` for who owns which port). Only a catalog without a single fault is ever made.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::model::five_tuple::IpProtocol;
+use crate::model::protocol::Protocol;
+use crate::model::uuid::{Interface, Uuid};
+
+mod entry;
+mod fault;
+mod listeners;
+mod merge;
+mod read;
+mod table;
+
+pub use entry::{
+    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, PortUse,
+    Service, ServiceId, Version,
+};
+pub use fault::{Fault, FaultKind, Faults, Place};
+
+use merge::Merge;
+use read::{Entries, read};
+
+/// The built-in files: name, text, and what their services are marked with.
+const BUILT_IN: &[(&str, &str, Origin)] = &[
+    (
+        "catalog/services.toml",
+        include_str!("../../catalog/services.toml"),
+        Origin::Founding,
+    ),
+    (
+        "catalog/windows.toml",
+        include_str!("../../catalog/windows.toml"),
+        Origin::Windows,
+    ),
+    (
+        "catalog/rpc.toml",
+        include_str!("../../catalog/rpc.toml"),
+        Origin::Windows,
+    ),
+    (
+        "catalog/pipes.toml",
+        include_str!("../../catalog/pipes.toml"),
+        Origin::Windows,
+    ),
+];
+
+/// The longest catalog file that is read: some ten times all that is built in.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// Hashed the same in every run: nothing from the wire is ever added to these.
+type Table<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+
+/// What is known of services, ports, interfaces and pipes. Does not change once made.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    services: Vec<Service>,
+    interfaces: Vec<InterfaceEntry>,
+    pipes: Vec<PipeEntry>,
+    lookups: Lookups,
+}
+
+/// The ways in. Numbers are places in the catalog's lists.
+#[derive(Clone, Debug, Default)]
+struct Lookups {
+    /// Ids, aliases and display names, folded.
+    names: Table<String, ServiceId>,
+    ports: Table<(IpProtocol, u16), Vec<PortUse>>,
+    ip_protocols: Table<IpProtocol, Vec<PortUse>>,
+    speakers: Table<Protocol, Vec<PortUse>>,
+    interfaces: Table<Uuid, Vec<usize>>,
+    /// Plain names without `*`.
+    pipes: Table<String, usize>,
+    /// Plain names with one `*`.
+    pipe_patterns: Vec<(String, usize)>,
+}
+
+/// How many entries of each kind a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// `[[service]]`.
+    pub services: usize,
+    /// `[[interface]]`.
+    pub interfaces: usize,
+    /// `[[pipe]]`.
+    pub pipes: usize,
+}
+
+impl Catalog {
+    /// The catalog that is compiled in.
+    pub fn built_in() -> Catalog {
+        Catalog::load(&[]).expect("the built-in files are free of faults, as a test holds")
+    }
+
+    /// The built-in catalog with the entries of `extra` files, in their order. A service of the
+    /// same id, an interface of the same UUID and version, and a pipe of the same name replace
+    /// the earlier entry whole; anything else is added.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files.
+    pub fn load(extra: &[PathBuf]) -> Result<Catalog, Faults> {
+        let mut faults = Vec::new();
+        let mut merge = Merge::default();
+        let mut built_in = Entries::default();
+        let mut files: Vec<String> = Vec::new();
+        for (name, text, origin) in BUILT_IN {
+            files.push((*name).to_owned());
+            let (entries, found) = read(name, text, *origin);
+            faults.extend(found);
+            built_in.services.extend(entries.services);
+            built_in.interfaces.extend(entries.interfaces);
+            built_in.pipes.extend(entries.pipes);
+        }
+        merge.add(built_in);
+        for path in extra {
+            let (entries, found) = read_file(path);
+            files.push(path.display().to_string());
+            faults.extend(found);
+            merge.add(entries);
+        }
+        let (catalog, found) = merge.finish();
+        faults.extend(found);
+        if faults.is_empty() {
+            return Ok(catalog);
+        }
+        Err(Faults(in_order(faults, &files)))
+    }
+
+    /// Checks one file as [`Catalog::load`] would, over the built-in catalog.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn check(path: &Path) -> Result<Contents, Faults> {
+        Catalog::load(&[path.to_owned()])?;
+        let (entries, _) = read_file(path);
+        Ok(Contents {
+            services: entries.services.len(),
+            interfaces: entries.interfaces.len(),
+            pipes: entries.pipes.len(),
+        })
+    }
+
+    /// Every service: the founding article's in its order, then Windows' others, then the user's.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        (0..=u16::MAX).map(ServiceId).zip(&self.services)
+    }
+
+    /// The service of this id.
+    ///
+    /// # Panics
+    /// May panic if the id is of another catalog.
+    pub fn service(&self, id: ServiceId) -> &Service {
+        (self.services.get(usize::from(id.0))).expect("an id is of the catalog that gave it")
+    }
+
+    /// The service of this id, alias or display name, in whatever case.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        self.lookups.names.get(&folded(name)).copied()
+    }
+
+    /// Who lists this port of TCP or UDP: its listener first, rows that do not occur on the wire
+    /// last. A service stands there once for each of its rows, so count services, not entries.
+    pub fn port(&self, protocol: IpProtocol, port: u16) -> &[PortUse] {
+        (self.lookups.ports.get(&(protocol, port))).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who lists this IP protocol, in the same order.
+    pub fn ip_protocol(&self, protocol: IpProtocol) -> &[PortUse] {
+        (self.lookups.ip_protocols.get(&protocol)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rows, of whatever port, that may speak this protocol; listeners first. A service stands
+    /// there once for each of its rows.
+    pub fn speaks_of(&self, protocol: Protocol) -> &[PortUse] {
+        (self.lookups.speakers.get(&protocol)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Ranges from which Windows takes dynamic ports, as the services' behaviour states them.
+    pub fn dynamic_ports(&self) -> impl Iterator<Item = PortRange> {
+        let behaviours = self.services.iter().flat_map(|s| &s.behaviour);
+        behaviours.filter_map(|b| match b.fact {
+            Fact::DynamicPorts(range) => Some(range),
+            _ => None,
+        })
+    }
+
+    /// The entry that names this interface: of its UUID and exactly its version; else of its
+    /// UUID and major version, as a server answers to lower minor versions; else of its UUID
+    /// where no version is known. Where several fit, `pipe` decides, else the first.
+    ///
+    /// Another major version is another interface: see [`Catalog::interfaces_of_uuid`] for it.
+    pub fn interface(&self, interface: Interface, pipe: Option<&str>) -> Option<&InterfaceEntry> {
+        let is_exact = |v: &Version| (v.major, v.minor) == (interface.major, interface.minor);
+        let is_near = |v: &Version| v.major == interface.major;
+        let pipe = pipe.map(plain_pipe);
+        let best_of = |fits: &dyn Fn(&InterfaceEntry) -> bool| {
+            let entries = || self.interfaces_of_uuid(interface.uuid).filter(|e| fits(e));
+            let on_the_pipe = |e: &&InterfaceEntry| {
+                (e.pipes.iter()).any(|name| pipe.as_ref() == Some(&plain_pipe(name)))
+            };
+            entries().find(on_the_pipe).or_else(|| entries().next())
+        };
+        best_of(&|e| e.versions.iter().any(is_exact))
+            .or_else(|| best_of(&|e| e.versions.iter().any(is_near)))
+            .or_else(|| best_of(&|e| e.versions.is_empty()))
+    }
+
+    /// Every entry of this UUID, of whatever version.
+    pub fn interfaces_of_uuid(&self, uuid: Uuid) -> impl Iterator<Item = &InterfaceEntry> {
+        let places = (self.lookups.interfaces.get(&uuid)).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|at| self.interfaces.get(*at))
+    }
+
+    /// Every interface, in the order of the files.
+    pub fn interfaces(&self) -> &[InterfaceEntry] {
+        &self.interfaces
+    }
+
+    /// The pipe of this name, in whatever case, with or without `\PIPE\` before it. A name given
+    /// in full goes before one with `*`.
+    pub fn pipe(&self, name: &str) -> Option<&PipeEntry> {
+        let name = plain_pipe(name);
+        let patterns = || {
+            (self.lookups.pipe_patterns.iter())
+                .find(|(pattern, _)| is_like(pattern, &name))
+                .map(|(_, at)| *at)
+        };
+        let at = self.lookups.pipes.get(&name).copied().or_else(patterns)?;
+        self.pipes.get(at)
+    }
+
+    /// Every pipe, in the order of the files.
+    pub fn pipes(&self) -> &[PipeEntry] {
+        &self.pipes
+    }
+}
+
+/// A service's name for comparison: Windows compares them without case.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// A pipe's name for comparison: lower case, without `\PIPE\` or a backslash before it.
+fn plain_pipe(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let name = name.trim_start_matches('\\');
+    name.strip_prefix("pipe\\").unwrap_or(name).to_owned()
+}
+
+/// Whether the name is the pattern with its one `*` standing for some text without a backslash.
+fn is_like(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    (name
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_suffix(after)))
+    .is_some_and(|middle| !middle.is_empty() && !middle.contains('\\'))
+}
+
+/// Reads a user's file. One that cannot be read has no entries and one fault.
+fn read_file(path: &Path) -> (Entries, Vec<Fault>) {
+    let name = path.display().to_string();
+    match text_of(path) {
+        Ok(text) => read(&name, &text, Origin::User),
+        Err((line, kind)) => {
+            let file = name.as_str().into();
+            let place = Place { file, line };
+            (Entries::default(), vec![Fault { place, kind }])
+        }
+    }
+}
+
+/// The file's text, or the line of what is wrong with it, and what.
+fn text_of(path: &Path) -> Result<String, (usize, FaultKind)> {
+    let unreadable = |error: std::io::Error| (0, FaultKind::Unreadable(error.to_string()));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    // One byte more than allowed tells a file that is too long, even if it has no end.
+    (file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err((0, FaultKind::TooLarge(MAX_FILE)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to());
+        (
+            1 + good.filter(|byte| **byte == b'\n').count(),
+            FaultKind::NotText,
+        )
+    })
+}
+
+/// The faults by file, as the files were given, and by line. What unread text may have held is
+/// not said to be missing.
+fn in_order(mut faults: Vec<Fault>, files: &[String]) -> Vec<Fault> {
+    let is_unread = |f: &Fault| {
+        use FaultKind::{NotText, Syntax, TooLarge, Unreadable};
+        matches!(f.kind, Syntax(_) | Unreadable(_) | TooLarge(_) | NotText)
+    };
+    if faults.iter().any(is_unread) {
+        faults.retain(|f| {
+            !matches!(
+                f.kind,
+                FaultKind::UnknownService(_) | FaultKind::NoListener(_)
+            )
+        });
+    }
+    let rank = |f: &Fault| files.iter().position(|name| **name == *f.place.file);
+    faults.sort_by_key(|f| (rank(f), f.place.line));
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipes_name_is_compared_without_case_and_what_leads_to_it() {
+        for name in [
+            "svcctl",
+            "SvcCtl",
+            r"\svcctl",
+            r"\PIPE\svcctl",
+            r"PIPE\svcctl",
+        ] {
+            assert_eq!(plain_pipe(name), "svcctl", "{name}");
+        }
+        // A pipe may have the word in its own name.
+        assert_eq!(plain_pipe("pipeline"), "pipeline");
+    }
+
+    #[test]
+    fn the_star_stands_for_some_text_within_a_component() {
+        assert!(is_like(r"mssql$*\sql\query", r"mssql$crm\sql\query"));
+        assert!(!is_like(r"mssql$*\sql\query", r"mssql$\sql\query"));
+        assert!(!is_like(r"mssql$*\sql\query", r"mssql$a\b\sql\query"));
+        assert!(!is_like("ab*ba", "aba"));
+        assert!(!is_like("a*", "b"));
+    }
+
+    #[test]
+    fn faults_come_in_the_order_of_files_and_lines() {
+        let fault = |file: &str, line| Fault {
+            place: Place {
+                file: file.into(),
+                line,
+            },
+            kind: FaultKind::Empty("name".to_owned()),
+        };
+        let faults = vec![fault("a", 1), fault("b", 9), fault("b", 2)];
+        let files = ["b".to_owned(), "a".to_owned()];
+        let ordered = in_order(faults, &files);
+        let lines: Vec<usize> = ordered.iter().map(|f| f.place.line).collect();
+        assert_eq!(lines, [2, 9, 1]);
+    }
+
+    #[test]
+    fn text_from_a_file_is_escaped_before_it_is_shown() {
+        let place = Place {
+            file: "a\u{1b}.toml".into(),
+            line: 3,
+        };
+        for kind in [
+            FaultKind::UnknownService("\u{1b}[31m".to_owned()),
+            FaultKind::Duplicate {
+                what: "alias \u{1b}[31m".to_owned(),
+                first: place.clone(),
+            },
+            FaultKind::OutOfRange {
+                key: "port".to_owned(),
+                found: "\u{1b}[31m".to_owned(),
+                wanted: "a port",
+            },
+        ] {
+            let place = place.clone();
+            let shown = Fault { place, kind }.to_string();
+            assert!(!shown.contains('\u{1b}'), "{shown:?}");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! A catalog file's text to its entries, not yet compared with any other entry.
+//!
+//! Every entry is returned, faulty ones too, so that a reference to it is not a fault of its own;
+//! a catalog is made only if there is no fault at all. Next is `merge.rs`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::catalog::entry::{
+    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, Service,
+    Version,
+};
+use crate::catalog::fault::{Fault, FaultKind, Place};
+use crate::catalog::table::{Placed, Reader, Table};
+use crate::model::five_tuple::IpProtocol;
+use crate::model::protocol::Protocol;
+use crate::model::uuid::Uuid;
+
+const FILE_KEYS: &[&str] = &["service", "interface", "pipe"];
+const SERVICE_KEYS: &[&str] = &[
+    "id",
+    "name",
+    "about",
+    "aliases",
+    "source",
+    "id_source",
+    "port",
+    "behaviour",
+];
+const PORT_KEYS: &[&str] = &[
+    "application",
+    "protocol",
+    "port",
+    "speaks",
+    "listener",
+    "quirk",
+    "note",
+];
+const BEHAVIOUR_KEYS: &[&str] = &[
+    "note",
+    "data_port_offset",
+    "passive_ports",
+    "private_ports",
+    "administration_port",
+    "dynamic_ports",
+    "dynamic_port_count",
+    "reply_ports",
+    "ports_configurable",
+];
+const INTERFACE_KEYS: &[&str] = &[
+    "uuid", "versions", "name", "service", "pipes", "about", "source",
+];
+const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
+
+const A_PORT: &str = "a port from 1 to 65535";
+
+/// What one file says.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub services: Vec<ReadService>,
+    pub interfaces: Vec<ReadInterface>,
+    pub pipes: Vec<ReadPipe>,
+}
+
+/// A service, and the lines of what other entries may repeat.
+pub(super) struct ReadService {
+    pub entry: Service,
+    pub id_place: Place,
+    pub alias_places: Vec<Place>,
+    pub row_places: Vec<Place>,
+}
+
+/// An interface whose service is still a name.
+pub(super) struct ReadInterface {
+    pub entry: InterfaceEntry,
+    pub place: Place,
+    pub service: Option<Placed<String>>,
+}
+
+/// A pipe whose service is still a name.
+pub(super) struct ReadPipe {
+    pub entry: PipeEntry,
+    pub place: Place,
+    pub service: Option<Placed<String>>,
+}
+
+/// Reads the text of `file`; `origin` is what its services are marked with.
+pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Fault>) {
+    let mut reader = Reader::new(file, text);
+    let parsed = reader.parse(text);
+    let broken: Vec<usize> = reader.faults.iter().map(|f| f.place.line).collect();
+
+    let root = reader.root(&parsed, FILE_KEYS);
+    let services = reader.tables(&root, "service", "[[service]]", SERVICE_KEYS);
+    let interfaces = reader.tables(&root, "interface", "[[interface]]", INTERFACE_KEYS);
+    let pipes = reader.tables(&root, "pipe", "[[pipe]]", PIPE_KEYS);
+    let r = &mut reader;
+    let entries = Entries {
+        services: services.iter().map(|t| service(r, t, origin)).collect(),
+        interfaces: interfaces.iter().map(|t| interface(r, t)).collect(),
+        pipes: pipes.iter().map(|t| pipe(r, t)).collect(),
+    };
+
+    // A line that is not TOML says nothing else, and may have held the key that is missed.
+    if !broken.is_empty() {
+        reader.faults.retain(|f| match f.kind {
+            FaultKind::Syntax(_) => true,
+            FaultKind::MissingKey { .. } => false,
+            _ => !broken.contains(&f.place.line),
+        });
+    }
+    (entries, reader.faults)
+}
+
+fn service(r: &mut Reader, table: &Table, origin: Origin) -> ReadService {
+    let aliases = r.texts(table, "aliases");
+    let rows = r.tables(table, "port", "[[service.port]]", PORT_KEYS);
+    let behaviours = r.tables(table, "behaviour", "[[service.behaviour]]", BEHAVIOUR_KEYS);
+    let ports: Vec<PortRow> = rows.iter().map(|row| port_row(r, row)).collect();
+    let row_places: Vec<Place> = rows.iter().map(|row| row.place.clone()).collect();
+    note_repeated_rows(r, &ports, &row_places);
+    let entry = Service {
+        id: required(r, table, "id"),
+        name: required(r, table, "name"),
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+        id_source: optional(r, table, "id_source"),
+        origin,
+        ports,
+        behaviour: behaviours.iter().map(|b| behaviour(r, b)).collect(),
+        aliases: aliases.iter().map(|a| a.value.clone()).collect(),
+    };
+    ReadService {
+        id_place: table.place_of(r, "id"),
+        alias_places: aliases.into_iter().map(|a| a.place).collect(),
+        entry,
+        row_places,
+    }
+}
+
+fn note_repeated_rows(r: &mut Reader, rows: &[PortRow], places: &[Place]) {
+    let mut seen: HashMap<(Listens, &str), &Place> = HashMap::new();
+    for (row, place) in rows.iter().zip(places) {
+        match seen.entry((row.at, &row.application)) {
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+            Entry::Occupied(first) => {
+                let what = format!("port row {} {}", row.application, row.at);
+                let first = (*first.get()).clone();
+                r.fault_at(place.clone(), FaultKind::Duplicate { what, first });
+            }
+        }
+    }
+}
+
+fn port_row(r: &mut Reader, table: &Table) -> PortRow {
+    let mut speaks = Vec::new();
+    for name in r.texts(table, "speaks") {
+        match Protocol::from_name(&name.value) {
+            Some(protocol) => speaks.push(protocol),
+            None => r.fault_at(name.place, FaultKind::UnknownProtocol(name.value)),
+        }
+    }
+    PortRow {
+        application: required(r, table, "application"),
+        at: listens(r, table),
+        speaks,
+        listener: r.flag(table, "listener"),
+        quirk: r.flag(table, "quirk"),
+        note: optional(r, table, "note"),
+    }
+}
+
+/// The `protocol` and `port` of a row. After a fault it is of no use, and nothing is compared
+/// with it that could be a fault again: dynamic rows are not shared.
+fn listens(r: &mut Reader, table: &Table) -> Listens {
+    r.must_have(table, "port");
+    let Some(name) = r.required_text(table, "protocol") else {
+        return Listens::Dynamic(IpProtocol::TCP);
+    };
+    let protocol = match name.value.as_str() {
+        "tcp" => IpProtocol::TCP,
+        "udp" => IpProtocol::UDP,
+        "ip" => {
+            let number = r.number(table, "port", (0, 255), "an IP protocol from 0 to 255");
+            let number = number.and_then(|n| u8::try_from(n).ok());
+            return Listens::Ip(IpProtocol(number.unwrap_or_default()));
+        }
+        _ => {
+            r.fault_at(name.place, FaultKind::NotAPortProtocol(name.value));
+            return Listens::Dynamic(IpProtocol::TCP);
+        }
+    };
+    if table.is_text("port") {
+        if let Some(text) = r.text(table, "port").filter(|t| t.value != "dynamic") {
+            let kind = FaultKind::OutOfRange {
+                key: "port".to_owned(),
+                found: text.value,
+                wanted: "a port from 1 to 65535, or \"dynamic\"",
+            };
+            r.fault_at(text.place, kind);
+        }
+        return Listens::Dynamic(protocol);
+    }
+    match r.number(table, "port", (1, 65535), A_PORT) {
+        Some(port) => Listens::Port(protocol, u16::try_from(port).unwrap_or_default()),
+        None => Listens::Dynamic(protocol),
+    }
+}
+
+fn behaviour(r: &mut Reader, table: &Table) -> Behaviour {
+    let mut facts = Vec::new();
+    let offset = r.number(
+        table,
+        "data_port_offset",
+        (-65535, 65535),
+        "from -65535 to 65535",
+    );
+    facts.extend(
+        offset
+            .and_then(|o| i32::try_from(o).ok())
+            .map(Fact::DataPortOffset),
+    );
+    facts.extend(range(r, table, "passive_ports").map(Fact::PassivePorts));
+    facts.extend(range(r, table, "private_ports").map(Fact::PrivatePorts));
+    let port = r.number(table, "administration_port", (1, 65535), A_PORT);
+    facts.extend(
+        port.and_then(|p| u16::try_from(p).ok())
+            .map(Fact::AdministrationPort),
+    );
+    facts.extend(range(r, table, "dynamic_ports").map(Fact::DynamicPorts));
+    let count = r.number(table, "dynamic_port_count", (1, 65535), "from 1 to 65535");
+    facts.extend(
+        count
+            .and_then(|c| u16::try_from(c).ok())
+            .map(Fact::DynamicPortCount),
+    );
+    facts.extend(range(r, table, "reply_ports").map(Fact::ReplyPorts));
+    if r.flag(table, "ports_configurable") {
+        facts.push(Fact::PortsConfigurable);
+    }
+    if let Some(key) = facts.get(1).and_then(|second| second.key()) {
+        let place = table.place_of(r, key);
+        r.fault_at(place, FaultKind::TwoFacts(key.to_owned()));
+    }
+    Behaviour {
+        fact: facts.first().copied().unwrap_or(Fact::Stated),
+        note: required(r, table, "note"),
+    }
+}
+
+fn range(r: &mut Reader, table: &Table, key: &'static str) -> Option<PortRange> {
+    if !table.has(key) {
+        return None;
+    }
+    match r.numbers(table, key).as_deref() {
+        Some(&[first, last]) if 0 < first && first <= last => Some(PortRange { first, last }),
+        _ => {
+            let place = table.place_of(r, key);
+            r.fault_at(place, FaultKind::NotARange(key.to_owned()));
+            None
+        }
+    }
+}
+
+fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
+    let mut uuid = Uuid::NIL;
+    if let Some(text) = r.required_text(table, "uuid") {
+        match text.value.parse() {
+            Ok(parsed) => uuid = parsed,
+            Err(_) => r.fault_at(text.place, FaultKind::NotAUuid(text.value)),
+        }
+    }
+    let mut versions = Vec::new();
+    for text in r.texts(table, "versions") {
+        match version(&text.value) {
+            Some(version) => versions.push(version),
+            None => r.fault_at(text.place, FaultKind::NotAVersion(text.value)),
+        }
+    }
+    let pipes = r.texts(table, "pipes");
+    let entry = InterfaceEntry {
+        uuid,
+        versions,
+        name: optional(r, table, "name"),
+        service: None,
+        pipes: pipes.into_iter().map(|p| p.value).collect(),
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadInterface {
+        entry,
+        place: table.place_of(r, "uuid"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn version(text: &str) -> Option<Version> {
+    let (major, minor) = text.split_once('.')?;
+    // Rust reads "+1"; a version is digits only.
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(major) || !digits(minor) {
+        return None;
+    }
+    Some(Version {
+        major: major.parse().ok()?,
+        minor: minor.parse().ok()?,
+    })
+}
+
+fn pipe(r: &mut Reader, table: &Table) -> ReadPipe {
+    let name = required(r, table, "name");
+    if name.matches('*').count() > 1 {
+        let place = table.place_of(r, "name");
+        r.fault_at(place, FaultKind::NotAPattern(name.clone()));
+    }
+    let entry = PipeEntry {
+        name,
+        service: None,
+        interface: optional(r, table, "interface"),
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadPipe {
+        entry,
+        place: table.place_of(r, "name"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn required(r: &mut Reader, table: &Table, key: &'static str) -> String {
+    (r.required_text(table, key)).map_or_else(String::new, |text| text.value)
+}
+
+fn optional(r: &mut Reader, table: &Table, key: &str) -> Option<String> {
+    r.text(table, key).map(|text| text.value)
+}

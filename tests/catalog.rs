@@ -1,0 +1,631 @@
+//! The built-in catalog's facts, and what a user's files do to them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use wiretag::catalog::{Catalog, Fact, Listens, Origin, PortRange};
+use wiretag::model::five_tuple::IpProtocol;
+use wiretag::model::protocol::Protocol;
+use wiretag::model::uuid::{Interface, Uuid};
+
+const TCP: IpProtocol = IpProtocol::TCP;
+const UDP: IpProtocol = IpProtocol::UDP;
+
+fn uuid(text: &str) -> Uuid {
+    text.parse().expect("well formed")
+}
+
+/// The id of the service by this name.
+fn id_of<'c>(catalog: &'c Catalog, name: &str) -> Option<&'c str> {
+    let service = catalog.find(name)?;
+    Some(&catalog.service(service).id)
+}
+
+fn interface_name<'c>(catalog: &'c Catalog, of: &str, version: (u16, u16)) -> Option<&'c str> {
+    let interface = Interface::new(uuid(of), version.0, version.1);
+    catalog.interface(interface, None)?.name.as_deref()
+}
+
+fn pipe_owner<'c>(catalog: &'c Catalog, pipe: &str) -> Option<&'c str> {
+    let service = catalog.pipe(pipe)?.service?;
+    Some(&catalog.service(service).id)
+}
+
+/// Files with these texts, and the catalog or the faults that come of them.
+fn load(texts: &[&str]) -> Result<Catalog, Vec<String>> {
+    let folder = TempDir::new().expect("a temporary folder");
+    let paths: Vec<PathBuf> = (texts.iter().enumerate())
+        .map(|(at, text)| {
+            let path = folder.path().join(format!("{at}.toml"));
+            fs::write(&path, text).expect("a new file");
+            path
+        })
+        .collect();
+    let before = format!("{}/", folder.path().display());
+    Catalog::load(&paths).map_err(|faults| {
+        let lines = faults.to_string();
+        lines.lines().map(|l| l.replace(&before, "")).collect()
+    })
+}
+
+fn faults(text: &str) -> Vec<String> {
+    load(&[text]).err().unwrap_or_default()
+}
+
+#[test]
+fn the_founding_article_has_62_services_and_172_rows() {
+    let catalog = Catalog::built_in();
+    let founding: Vec<_> = (catalog.services())
+        .filter(|(_, s)| s.origin == Origin::Founding)
+        .collect();
+    assert_eq!(founding.len(), 62);
+    assert!(founding.iter().all(|(_, s)| s.about.is_some()));
+    let rows: Vec<_> = founding.iter().flat_map(|(_, s)| &s.ports).collect();
+    assert_eq!(rows.len(), 172);
+    let dynamic = rows.iter().filter(|r| matches!(r.at, Listens::Dynamic(_)));
+    assert_eq!(dynamic.count(), 16);
+    let ip: Vec<u8> = (rows.iter())
+        .filter_map(|r| match r.at {
+            Listens::Ip(protocol) => Some(protocol.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ip, [47, 51, 50]);
+}
+
+#[test]
+fn only_founding_services_have_built_in_rows() {
+    let catalog = Catalog::built_in();
+    for (_, service) in catalog.services() {
+        let is_founding = service.origin == Origin::Founding;
+        assert_eq!(!service.ports.is_empty(), is_founding, "{}", service.id);
+    }
+}
+
+#[test]
+fn rows_that_do_not_occur_on_the_wire_are_kept_and_marked() {
+    let catalog = Catalog::built_in();
+    let mut quirks: Vec<(String, &str)> = (catalog.services())
+        .flat_map(|(_, s)| s.ports.iter().map(|row| (row, s.id.as_str())))
+        .filter(|(row, _)| row.quirk)
+        .map(|(row, id)| (row.at.to_string(), id))
+        .collect();
+    quirks.sort();
+    let expected = [
+        ("25/udp", "Exchange"),
+        ("25/udp", "SMTPSVC"),
+        ("42/udp", "WINS"),
+        ("636/udp", "LSASS"),
+    ];
+    assert_eq!(quirks, expected.map(|(at, id)| (at.to_owned(), id)));
+    assert!(catalog.port(UDP, 25).iter().all(|u| u.quirk && !u.listener));
+}
+
+#[test]
+fn windows_time_is_on_udp_alone() {
+    let catalog = Catalog::built_in();
+    assert!(catalog.port(TCP, 123).is_empty());
+    let uses = catalog.port(UDP, 123);
+    assert_eq!(uses.len(), 2);
+    assert!(uses.iter().all(|u| u.listener && !u.shared));
+}
+
+#[test]
+fn every_id_alias_and_display_name_finds_its_service_in_any_case() {
+    let catalog = Catalog::built_in();
+    for (id, service) in catalog.services() {
+        let names = service.aliases.iter().chain([&service.id]);
+        for name in names {
+            assert_eq!(catalog.find(name), Some(id), "{name}");
+            assert_eq!(catalog.find(&name.to_uppercase()), Some(id), "{name}");
+        }
+        assert!(catalog.find(&service.name).is_some(), "{}", service.name);
+    }
+    for (name, id) in [
+        ("SSDPRSR", "SSDPSRV"),
+        ("ClusVC", "ClusSvc"),
+        ("One Point", "OnePoint"),
+        ("MSSQLServer", "MSSQLSERVER"),
+        ("LanmanServer", "lanmanserver"),
+        ("MSExchangeIS", "Exchange"),
+        ("MSExchangeSA", "Exchange"),
+        ("MSExchangeDS", "Exchange"),
+        ("TSSDIS", "Tssdis"),
+        ("print spooler", "Spooler"),
+    ] {
+        assert_eq!(id_of(&catalog, name), Some(id), "{name}");
+    }
+    assert_eq!(catalog.find("no such service"), None);
+}
+
+#[test]
+fn each_shared_port_has_exactly_one_listener_and_it_comes_first() {
+    let catalog = Catalog::built_in();
+    let mut listed: HashMap<(IpProtocol, u16), HashSet<&str>> = HashMap::new();
+    for (_, service) in catalog.services() {
+        for row in service.ports.iter().filter(|row| !row.quirk) {
+            if let Listens::Port(protocol, port) = row.at {
+                listed
+                    .entry((protocol, port))
+                    .or_default()
+                    .insert(&service.id);
+            }
+        }
+    }
+    let shared = listed.iter().filter(|(_, services)| services.len() > 1);
+    assert_eq!(shared.count(), 20);
+    for ((protocol, port), services) in listed {
+        let uses = catalog.port(protocol, port);
+        let listeners: HashSet<_> = (uses.iter().filter(|u| u.listener))
+            .map(|u| u.service)
+            .collect();
+        assert_eq!(listeners.len(), 1, "{port}/{protocol}");
+        assert!(uses[0].listener, "{port}/{protocol}");
+        assert!(uses.iter().all(|u| u.shared == (services.len() > 1)));
+        assert!(uses.is_sorted_by_key(|u| u.quirk), "{port}/{protocol}");
+    }
+}
+
+#[test]
+fn the_listeners_are_those_that_own_the_sockets() {
+    let catalog = Catalog::built_in();
+    for (protocol, port, id) in [
+        (TCP, 21, "MSFtpSvc"),
+        (TCP, 80, "W3SVC"),
+        (TCP, 135, "RpcSs"),
+        (UDP, 138, "Browser"),
+        (TCP, 139, "lanmanserver"),
+        (TCP, 389, "LSASS"),
+        (TCP, 445, "lanmanserver"),
+        (TCP, 593, "RpcSs"),
+        (TCP, 3389, "TermService"),
+    ] {
+        let uses = catalog.port(protocol, port);
+        assert_eq!(catalog.service(uses[0].service).id, id, "{port}");
+    }
+}
+
+#[test]
+fn ip_protocols_47_50_and_51_are_routing_and_remote_access() {
+    let catalog = Catalog::built_in();
+    for protocol in [IpProtocol::GRE, IpProtocol::ESP, IpProtocol::AH] {
+        let uses = catalog.ip_protocol(protocol);
+        assert_eq!(uses.len(), 1);
+        assert_eq!(catalog.service(uses[0].service).id, "RemoteAccess");
+    }
+    assert!(catalog.ip_protocol(IpProtocol(41)).is_empty());
+}
+
+#[test]
+fn a_port_tells_what_may_be_spoken_there() {
+    let catalog = Catalog::built_in();
+    let speaks = |protocol, port: u16| catalog.port(protocol, port)[0].speaks.clone();
+    assert_eq!(speaks(TCP, 389), [Protocol::Ldap]);
+    assert_eq!(speaks(TCP, 636), [Protocol::Tls]);
+    assert_eq!(speaks(TCP, 139), [Protocol::NetbiosSession, Protocol::Smb]);
+    assert_eq!(speaks(UDP, 4500), [Protocol::NatT, Protocol::Isakmp]);
+    assert!(speaks(TCP, 20).is_empty());
+}
+
+#[test]
+fn who_speaks_a_protocol_is_known_whatever_the_port_and_listeners_come_first() {
+    let catalog = Catalog::built_in();
+    let ftp = catalog.speaks_of(Protocol::Ftp);
+    let ids: Vec<&str> = (ftp.iter())
+        .map(|u| catalog.service(u.service).id.as_str())
+        .collect();
+    assert_eq!(ids, ["MSFtpSvc", "ALG"]);
+    assert!(catalog.speaks_of(Protocol::BitTorrent).is_empty());
+}
+
+#[test]
+fn what_the_article_states_beside_its_rows_can_be_read() {
+    let catalog = Catalog::built_in();
+    let facts = |id: &str| -> Vec<Fact> {
+        let service = catalog.service(catalog.find(id).expect("a founding service"));
+        service.behaviour.iter().map(|b| b.fact).collect()
+    };
+    let range = |first, last| PortRange { first, last };
+    assert!(facts("MSFtpSvc").contains(&Fact::DataPortOffset(-1)));
+    assert!(facts("MSFtpSvc").contains(&Fact::PassivePorts(range(1025, 5000))));
+    assert!(facts("ALG").contains(&Fact::PrivatePorts(range(3000, 5000))));
+    assert!(facts("W3SVC").contains(&Fact::AdministrationPort(8098)));
+    assert!(facts("RpcSs").contains(&Fact::PortsConfigurable));
+    let dynamic: Vec<PortRange> = catalog.dynamic_ports().collect();
+    assert_eq!(dynamic, [range(1025, 5000), range(49152, 65535)]);
+}
+
+#[test]
+fn an_interface_of_several_meanings_is_told_by_version_or_pipe() {
+    let catalog = Catalog::built_in();
+    let srvsvc = "4b324fc8-1670-01d3-1278-5a47bf6ee188";
+    assert_eq!(interface_name(&catalog, srvsvc, (3, 0)), Some("srvsvc"));
+    assert_eq!(interface_name(&catalog, srvsvc, (0, 0)), Some("sfmsvc"));
+    assert_eq!(interface_name(&catalog, srvsvc, (1, 0)), None);
+    assert_eq!(catalog.interfaces_of_uuid(uuid(srvsvc)).count(), 2);
+
+    let spoolss = Interface::new(uuid("12345678-1234-abcd-ef00-0123456789ab"), 1, 0);
+    let by_pipe = |pipe| {
+        let entry = catalog.interface(spoolss, pipe);
+        entry.and_then(|e| e.name.as_deref())
+    };
+    assert_eq!(by_pipe(None), Some("spoolss"));
+    assert_eq!(by_pipe(Some("ntsvcs")), Some("spoolss"));
+    assert_eq!(by_pipe(Some("ipsec")), Some("winipsec"));
+    assert_eq!(by_pipe(Some(r"\PIPE\IPSEC")), Some("winipsec"));
+}
+
+#[test]
+fn a_version_that_the_catalog_lacks_falls_back_within_its_major_version_only() {
+    let catalog = Catalog::built_in();
+    let epmapper = "e1af8308-5d1f-11c9-91a4-08002b14a0fa";
+    assert_eq!(interface_name(&catalog, epmapper, (3, 0)), Some("epmapper"));
+    assert_eq!(interface_name(&catalog, epmapper, (3, 7)), Some("epmapper"));
+    assert_eq!(interface_name(&catalog, epmapper, (1, 0)), None);
+    // Of no known version: any will do.
+    let any = "00000140-0000-0000-c000-000000000046";
+    assert_eq!(
+        interface_name(&catalog, any, (9, 9)),
+        Some("IClassActivator")
+    );
+}
+
+#[test]
+fn interfaces_lead_to_services() {
+    let catalog = Catalog::built_in();
+    for (of, version, id) in [
+        ("e3514235-4b06-11d1-ab04-00c04fc2dcd2", (4, 0), "LSASS"),
+        ("12345778-1234-abcd-ef00-0123456789ac", (1, 0), "LSASS"),
+        ("367abb81-9844-35f1-ad32-98f038001003", (2, 0), "SCM"),
+        ("a4f1db00-ca47-1067-b31f-00dd010662da", (0, 81), "Exchange"),
+        (
+            "338cd001-2244-31f1-aaaa-900038001003",
+            (1, 0),
+            "RemoteRegistry",
+        ),
+    ] {
+        let interface = Interface::new(uuid(of), version.0, version.1);
+        let entry = catalog.interface(interface, None).expect(of);
+        let service = entry.service.expect(of);
+        assert_eq!(catalog.service(service).id, id);
+    }
+    assert!(catalog.interfaces().len() >= 1216);
+}
+
+#[test]
+fn pipes_lead_to_services_in_any_case() {
+    let catalog = Catalog::built_in();
+    assert_eq!(pipe_owner(&catalog, "svcctl"), Some("SCM"));
+    assert_eq!(pipe_owner(&catalog, r"\PIPE\SamR"), Some("LSASS"));
+    assert_eq!(pipe_owner(&catalog, r"sql\query"), Some("MSSQLSERVER"));
+    assert_eq!(
+        pipe_owner(&catalog, r"mssql$uddi\sql\query"),
+        Some("MSSQL$UDDI")
+    );
+    assert_eq!(
+        pipe_owner(&catalog, r"mssql$crm\sql\query"),
+        Some("MSSQL$NAME")
+    );
+    assert_eq!(pipe_owner(&catalog, r"mssql$\sql\query"), None);
+    assert_eq!(pipe_owner(&catalog, r"mssql$a\b\sql\query"), None);
+    assert!(catalog.pipe("no such pipe").is_none());
+}
+
+#[test]
+fn every_entry_has_a_source() {
+    let catalog = Catalog::built_in();
+    assert!(catalog.services().all(|(_, s)| !s.source.is_empty()));
+    assert!(catalog.interfaces().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.pipes().iter().all(|e| !e.source.is_empty()));
+}
+
+const WINRM: &str = r#"
+[[service]]
+id = "WinRM"
+name = "Windows Remote Management"
+source = "MS-WSMV 2.1"
+port = [{ application = "HTTP", protocol = "tcp", port = 5985, speaks = ["http"] }]
+"#;
+
+#[test]
+fn a_new_service_is_added_after_the_built_in_ones() {
+    let catalog = load(&[WINRM]).expect("no faults");
+    let (id, last) = catalog.services().last().expect("services");
+    assert_eq!(last.id, "WinRM");
+    assert_eq!(last.origin, Origin::User);
+    let uses = catalog.port(TCP, 5985);
+    assert_eq!((uses[0].service, uses[0].listener), (id, true));
+}
+
+#[test]
+fn a_service_of_the_same_id_replaces_the_earlier_one_and_the_last_file_wins() {
+    let first = WINRM.replace("WinRM", "telnet");
+    let last = WINRM.replace("WinRM", "TLNTSVR").replace("5985", "2323");
+    let built_in = Catalog::built_in();
+    for texts in [[first.as_str(), &last], [WINRM, &last]] {
+        let catalog = load(&texts).expect("no faults");
+        let telnet = catalog.find("TlntSvr").expect("still there");
+        assert_eq!(Some(telnet), built_in.find("TlntSvr"));
+        assert_eq!(catalog.service(telnet).id, "TLNTSVR");
+        assert!(catalog.port(TCP, 23).is_empty());
+        assert_eq!(catalog.port(TCP, 2323)[0].service, telnet);
+    }
+    let again = load(&[&last, &last.replace("2323", "2424")]).expect("no faults");
+    assert!(again.port(TCP, 2323).is_empty());
+    assert_eq!(again.port(TCP, 2424).len(), 1);
+}
+
+#[test]
+fn a_later_mark_takes_a_shared_port_from_its_listener() {
+    let joined = WINRM.replace("5985", "445");
+    let catalog = load(&[&joined]).expect("no faults");
+    let owner = |c: &Catalog| c.service(c.port(TCP, 445)[0].service).id.clone();
+    assert_eq!(owner(&catalog), "lanmanserver");
+
+    let taken = joined.replace("speaks", "listener = true, speaks");
+    let catalog = load(&[&taken]).expect("no faults");
+    assert_eq!(owner(&catalog), "WinRM");
+    let listeners = catalog.port(TCP, 445).iter().filter(|u| u.listener);
+    assert_eq!(listeners.count(), 1);
+}
+
+#[test]
+fn an_interface_of_the_same_version_is_replaced_and_of_another_is_added() {
+    let text = |version: &str| {
+        format!(
+            "[[interface]]\nuuid = \"{{367ABB81-9844-35F1-AD32-98F038001003}}\"\n\
+             versions = [\"{version}\"]\nname = \"mine\"\nservice = \"Print Queue\"\nsource = \"x\"\n\
+             [[service]]\nid = \"Print Queue\"\nname = \"n\"\nsource = \"x\"\n"
+        )
+    };
+    let svcctl = "367abb81-9844-35f1-ad32-98f038001003";
+    let catalog = load(&[&text("2.0")]).expect("no faults");
+    assert_eq!(interface_name(&catalog, svcctl, (2, 0)), Some("mine"));
+    assert_eq!(catalog.interfaces_of_uuid(uuid(svcctl)).count(), 1);
+    let catalog = load(&[&text("3.0")]).expect("no faults");
+    assert_eq!(interface_name(&catalog, svcctl, (2, 0)), Some("svcctl"));
+    assert_eq!(interface_name(&catalog, svcctl, (3, 0)), Some("mine"));
+}
+
+#[test]
+fn a_pipe_of_the_same_name_is_replaced() {
+    let text = "[[pipe]]\nname = 'SVCCTL'\nservice = 'Spooler'\nsource = 'x'\n";
+    let catalog = load(&[text]).expect("no faults");
+    assert_eq!(pipe_owner(&catalog, "svcctl"), Some("Spooler"));
+}
+
+#[test]
+fn every_kind_of_fault_is_named_with_its_line() {
+    let service = "[[service]]\nid = 'a'\nname = 'A'\nsource = 'x'\n";
+    let row = |row: &str| format!("{service}port = [\n{{ {row} }},\n]\n");
+    let interface = |rest: &str| {
+        format!(
+            "[[interface]]\nuuid = '00000000-0000-0000-0000-000000000001'\nsource = 'x'\n{rest}\n"
+        )
+    };
+    let twice = |text: &str| format!("{text}{text}");
+    for (text, expected) in [
+        (
+            format!("{service}colour = 'red'\n"),
+            "0.toml:5: unknown key \"colour\"; known here: id, name",
+        ),
+        (
+            "[[services]]\n".to_owned(),
+            "0.toml:1: unknown key \"services\"; known here: service,",
+        ),
+        (
+            "[service]\nid = 'a'\n".to_owned(),
+            "0.toml:1: \"service\" is of type table; it should be an array",
+        ),
+        (
+            "\n[[service]]\nid = 'a'\nname = 'A'\n".to_owned(),
+            "0.toml:2: [[service]] has no `source`; add",
+        ),
+        (
+            "[[pipe]]\nsource = 'x'\n".to_owned(),
+            "0.toml:1: [[pipe]] has no `name`; add",
+        ),
+        (
+            row("application = 'A', protocol = 'tcp'"),
+            "0.toml:6: [[service.port]] has no `port`; add",
+        ),
+        (
+            service.replace("'A'", "7"),
+            "0.toml:3: \"name\" is of type integer; it should be a string",
+        ),
+        (
+            service.replace("'x'", "'  '"),
+            "0.toml:4: \"source\" is empty; give it a text",
+        ),
+        (
+            service.replace("'A'", "\"A\\u001b[31m\""),
+            "0.toml:3: \"name\" has a control character; write",
+        ),
+        (
+            service.replace("'A'", "\"A\\u202e\""),
+            "0.toml:3: \"name\" has a control character; write",
+        ),
+        (
+            "[[interface]]\nuuid = 'e1af8308'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: \"e1af8308\" is not a UUID; one looks like",
+        ),
+        (
+            interface("versions = [\n'1.0',\n'2',\n]"),
+            "0.toml:6: \"2\" is not a version; one is",
+        ),
+        (
+            interface("versions = ['1.99999']"),
+            "0.toml:4: \"1.99999\" is not a version; one is",
+        ),
+        (
+            interface("service = 'nobody'"),
+            "0.toml:4: unknown service \"nobody\"; use the id or alias",
+        ),
+        (
+            row("application = 'A', protocol = 'sctp', port = 1"),
+            "0.toml:6: \"sctp\" is no protocol of a port row; use tcp",
+        ),
+        (
+            row("application = 'A', protocol = 'tcp', port = 0"),
+            "0.toml:6: \"port\" is 0; it should be a port from 1",
+        ),
+        (
+            row("application = 'A', protocol = 'udp', port = 65536"),
+            "0.toml:6: \"port\" is 65536; it should be a port from 1",
+        ),
+        (
+            row("application = 'A', protocol = 'ip', port = 256"),
+            "0.toml:6: \"port\" is 256; it should be an IP protocol",
+        ),
+        (
+            row("application = 'A', protocol = 'tcp', port = 'any'"),
+            "0.toml:6: \"port\" is any; it should be a port from 1 to 65535, or",
+        ),
+        (
+            row("application = 'A', protocol = 'tcp', port = 1, speaks = ['klingon']"),
+            "0.toml:6: unknown protocol \"klingon\"; known: rpc,",
+        ),
+        (
+            row("application = 'A', protocol = 'tcp', port = 1, listener = 'yes'"),
+            "0.toml:6: \"listener\" is of type string; it should be true",
+        ),
+        (
+            format!("{service}[[service.behaviour]]\nnote = 'n'\npassive_ports = [9, 1]\n"),
+            "0.toml:7: \"passive_ports\" is no range; it should be",
+        ),
+        (
+            format!(
+                "{service}[[service.behaviour]]\nnote = 'n'\nadministration_port = 1\ndynamic_port_count = 1\n"
+            ),
+            "0.toml:8: \"dynamic_port_count\" is a second fact; give each",
+        ),
+        (
+            format!("{service}[[service.behaviour]]\ndynamic_port_count = 1\n"),
+            "0.toml:5: [[service.behaviour]] has no `note`; add",
+        ),
+        (
+            twice(service),
+            "0.toml:6: service a stands already at 0.toml:2; keep one",
+        ),
+        (
+            format!("{service}aliases = ['b', 'B']\n"),
+            "0.toml:5: alias b stands already at 0.toml:5; keep one",
+        ),
+        (
+            row(
+                "application = 'A', protocol = 'tcp', port = 1 },\n{ application = 'A', protocol = 'tcp', port = 1",
+            ),
+            "0.toml:7: port row A 1/tcp stands already at 0.toml:6; keep",
+        ),
+        (
+            twice(&interface("")),
+            "0.toml:6: interface 00000000-0000-0000-0000-000000000001 stands already at 0.toml:2;",
+        ),
+        (
+            twice("[[pipe]]\nname = 'p'\nsource = 'x'\n"),
+            "0.toml:5: pipe p stands already at 0.toml:2; keep",
+        ),
+        (
+            "[[pipe]]\nname = '*a*'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: pipe \"*a*\" has more than one `*`; keep one",
+        ),
+        ("[[service]]\nid = \n".to_owned(), "0.toml:2: not TOML: "),
+    ] {
+        let found = faults(&text);
+        assert_eq!(found.len(), 1, "{text}\n{found:#?}");
+        assert!(found[0].starts_with(expected), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_port_that_several_services_share_needs_one_listener() {
+    let two = |first: &str, second: &str| {
+        format!(
+            "[[service]]\nid = 'a'\nname = 'A'\nsource = 'x'\nport = [{{ application = 'A', protocol = 'tcp', port = 7777{first} }}]\n\
+             [[service]]\nid = 'b'\nname = 'B'\nsource = 'x'\nport = [{{ application = 'B', protocol = 'tcp', port = 7777{second} }}]\n"
+        )
+    };
+    let marked = ", listener = true";
+    assert!(faults(&two(marked, "")).is_empty());
+    let none = faults(&two("", ""));
+    assert!(none[0].starts_with("0.toml:10: several services list 7777/tcp and none owns it"));
+    let both = faults(&two(marked, marked));
+    assert!(both[0].starts_with("0.toml:10: listener of 7777/tcp stands already at 0.toml:5"));
+    assert_eq!((none.len(), both.len()), (1, 1));
+}
+
+#[test]
+fn all_faults_of_all_files_are_named_at_once_in_their_order() {
+    let first = "[[pipe]]\nname = 'p'\n\n[[service]]\nid = 'a'\ncolour = 'red'\nname = 'A'\n";
+    let second = "[[interface]]\nuuid = 'x'\nservice = 'nobody'\nsource = 'x'\n";
+    let found = load(&[first, second]).expect_err("faults");
+    let places: Vec<&str> = found.iter().map(|f| &f[.."0.toml:1".len()]).collect();
+    let expected = ["0.toml:1", "0.toml:4", "0.toml:6", "1.toml:2", "1.toml:3"];
+    assert_eq!(places, expected, "{found:#?}");
+}
+
+#[test]
+fn what_a_broken_line_may_have_held_is_not_missed() {
+    let text = "[[service]]\nid = 'a\nname = 'A'\nsource = 'x'\n\n[[pipe]]\ncolour = 1\n";
+    let found = faults(text);
+    assert!(found[0].starts_with("0.toml:2: not TOML"), "{found:#?}");
+    assert!(
+        found.iter().any(|f| f.starts_with("0.toml:7: unknown key")),
+        "{found:#?}"
+    );
+    assert!(!found.iter().any(|f| f.contains(" has no ")), "{found:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_fault_without_a_line() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let missing = folder.path().join("missing.toml");
+    let found = Catalog::load(std::slice::from_ref(&missing)).expect_err("no such file");
+    let expected = format!("{}: cannot be read", missing.display());
+    assert!(found.to_string().starts_with(&expected), "{found}");
+
+    let binary = folder.path().join("binary.toml");
+    fs::write(&binary, [0xff, 0xfe, 0]).expect("a new file");
+    assert!(
+        Catalog::check(&binary)
+            .unwrap_err()
+            .to_string()
+            .contains("not UTF-8")
+    );
+
+    let long = folder.path().join("long.toml");
+    fs::write(&long, vec![b'#'; 4 * 1024 * 1024 + 1]).expect("a new file");
+    assert!(
+        Catalog::check(&long)
+            .unwrap_err()
+            .to_string()
+            .contains("longer than")
+    );
+    assert!(Catalog::check(folder.path()).is_err());
+}
+
+#[test]
+fn a_checked_file_tells_how_much_it_holds() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("extra.toml");
+    fs::write(&path, WINRM).expect("a new file");
+    let contents = Catalog::check(&path).expect("no faults");
+    assert_eq!(
+        (contents.services, contents.interfaces, contents.pipes),
+        (1, 0, 0)
+    );
+}
+
+#[test]
+fn a_file_nested_without_end_is_refused() {
+    for text in [
+        format!("{} = 1\n", vec!["a"; 200_000].join(".")),
+        format!("[{}]\n", vec!["a"; 200_000].join(".")),
+        format!("a = {}", "[".repeat(200_000)),
+        format!("a = {}", "{a=".repeat(200_000)),
+    ] {
+        assert!(!faults(&text).is_empty());
+    }
+}
