@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod catalog;
+pub mod cli;
 pub mod decode;
 pub mod dissect;
 pub mod flow;

@@ -2,7 +2,8 @@
 //! no value.
 //!
 //! A cell holds one text, so lists are cut down to what a reader of a spreadsheet looks for, their
-//! entries joined by `;`: services and candidates to their ids, interfaces to `uuid vX.Y (name)`,
+//! entries joined by `;`: services and candidates to their ids (services that the catalog does not
+//! know to their interfaces), interfaces to `uuid vX.Y (name)`,
 //! evidence to `kind value (name) frame N`. Whoever needs the whole takes NDJSON.
 //!
 //! Text from the wire is escaped as on a terminal. A spreadsheet takes a cell that begins with `=`,
@@ -73,9 +74,9 @@ pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
         Value::Wires(texts) => joined(texts, |text| guarded(text).into_owned()),
         Value::Interfaces(all) => joined(all, |one| interface(context, *one)),
         Value::Services(all) => joined(all, |one: &ServiceId| context.service_id(*one).to_owned()),
-        Value::Reached(all) => joined(all, |one| {
-            let known = one.service.map(|id| context.service_id(id));
-            known.unwrap_or("(unknown)").to_owned()
+        Value::Reached(all) => joined(all, |one| match one.service {
+            Some(id) => context.service_id(id).to_owned(),
+            None => joined(&one.interfaces, |one| interface(context, *one)).into_owned(),
         }),
         Value::Evidence(all) => joined(all, |one| ground(context, one)),
     }

@@ -11,7 +11,9 @@ use crate::report::record::FLOW;
 use crate::report::summary::endpoint::ENDPOINT;
 use crate::report::summary::host::{ByHost, HOST};
 use crate::report::summary::service::{ByService, SERVICE};
-use crate::report::table::{self, FlowCells, Width};
+use crate::report::table::{self, FlowCells};
+
+pub use crate::report::table::Width;
 
 /// Flows in one table. A column is as wide as the widest cell of its table, so a table has to be
 /// held until it is full; the next one begins with the names of the columns again.

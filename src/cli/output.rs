@@ -1,0 +1,106 @@
+//! Where the rows go: standard output, or a file that is there whole or not at all.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anstream::AutoStream;
+use tempfile::TempPath;
+
+use crate::cli::Failure;
+use crate::report::sink::Width;
+
+/// Bytes that are gathered before they are written: large enough for millions of rows to cost no
+/// more system calls than their bytes.
+const BUFFER: usize = 256 * 1024;
+
+/// An output that has been opened, and may have to be put in its place at the end.
+pub struct Output {
+    place: Option<(TempPath, PathBuf)>,
+    width: Option<u16>,
+}
+
+impl Output {
+    /// Opens the file of this name, or standard output without a name or for `-`.
+    pub fn open(name: Option<&Path>) -> Result<(Output, Box<dyn Write + Send>), Failure> {
+        match name.filter(|name| *name != Path::new("-")) {
+            None => Ok(Output::standard()),
+            Some(path) => Output::file(path).map_err(|error| {
+                Failure::Usage(format!("{}: cannot be written: {error}", path.display()))
+            }),
+        }
+    }
+
+    fn standard() -> (Output, Box<dyn Write + Send>) {
+        let stdout = AutoStream::new(io::stdout(), AutoStream::choice(&io::stdout()));
+        let output = Output {
+            place: None,
+            width: width(io::stdout().is_terminal()),
+        };
+        (output, Box::new(BufWriter::with_capacity(BUFFER, stdout)))
+    }
+
+    fn file(path: &Path) -> io::Result<(Output, Box<dyn Write + Send>)> {
+        // Through a link, so that what it points at is replaced, not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_special = fs::metadata(&path).is_ok_and(|there| !there.is_file());
+        let (file, place) = match is_special {
+            // A device or a pipe is written to: a file in its place would not be what was meant.
+            true => (OpenOptions::new().write(true).open(&path)?, None),
+            false => {
+                let (file, temporary) = beside(&path)?;
+                (file, Some((temporary, path)))
+            }
+        };
+        let choice = AutoStream::choice(&file);
+        let stream = AutoStream::new(file, choice);
+        let output = Output {
+            place,
+            width: width(false),
+        };
+        Ok((output, Box::new(BufWriter::with_capacity(BUFFER, stream))))
+    }
+
+    /// How wide a table may be.
+    pub fn width(&self) -> Width {
+        self.width
+    }
+
+    /// Puts a file in its place, once all has been written and flushed.
+    pub fn finish(self) -> Result<(), Failure> {
+        match self.place {
+            None => Ok(()),
+            Some((temporary, path)) => {
+                (temporary.persist(&path)).map_err(|error| error.error.into())
+            }
+        }
+    }
+}
+
+/// A new file in the folder of `path`, so that it can be renamed to it. It goes away again unless
+/// it is.
+fn beside(path: &Path) -> io::Result<(File, TempPath)> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(path.file_name().unwrap_or(OsStr::new("rows")));
+    builder.suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: what the umask leaves of it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    Ok(file.into_parts())
+}
+
+/// The terminal's width, or what COLUMNS says of whatever else there is.
+fn width(is_terminal: bool) -> Option<u16> {
+    let told = std::env::var("COLUMNS").ok();
+    let told = told.and_then(|columns| columns.parse().ok());
+    told.or_else(|| match is_terminal {
+        true => comfy_table::Table::new().width(),
+        false => None,
+    })
+}
