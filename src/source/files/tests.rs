@@ -311,3 +311,11 @@ fn the_progress_ends_at_the_whole() {
     stream(&mut files);
     assert_eq!(Some(files.progress().read), total);
 }
+
+#[test]
+fn files_and_devices_can_be_read_in_a_thread_of_their_own() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Files>();
+    assert_send::<crate::source::device::Device>();
+    assert_send::<Records>();
+}
