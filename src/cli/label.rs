@@ -11,7 +11,7 @@ use crate::cli::output::Output;
 use crate::cli::progress::Bar;
 use crate::cli::{Exit, Failure, say};
 use crate::report::column::{Capture, Context};
-use crate::report::sink::{Pace, Sink};
+use crate::report::sink::{self, By, Pace, Sink};
 use crate::run;
 use crate::source::files::Files;
 use crate::source::filter::Filter;
@@ -27,7 +27,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     read: Vec<PathBuf>,
     /// A capture filter in tcpdump's language; or write it last, after --
-    #[arg(short, long, value_name = "EXPRESSION", conflicts_with = "last_filter")]
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "last_filter")]
     filter: Option<String>,
     /// A capture filter in tcpdump's language
     #[arg(last = true, value_name = "FILTER")]
@@ -35,6 +35,9 @@ pub struct Arguments {
     /// Resolve no names: nothing ever is, the flag is there for habit's sake
     #[arg(short = 'n', hide = true)]
     _no_names: bool,
+    /// Say on stderr what was read and dropped, and how fast services answered
+    #[arg(long)]
+    stats: bool,
     /// Show no progress bar
     #[arg(long)]
     no_progress: bool,
@@ -68,7 +71,12 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let writing = &arguments.writing;
     let (output, out) = Output::open(writing.output.as_deref())?;
     let format = writing.sink_format(output.width());
-    let mut sink = Sink::new(out, writing.by(), format, Pace::Whole);
+    // People ask first who is talking, programs for everything.
+    let by = writing.by().unwrap_or(match format {
+        sink::Format::Table(_) => By::Service,
+        sink::Format::Ndjson | sink::Format::Csv => By::Flow,
+    });
+    let mut sink = Sink::new(out, by, format, Pace::Whole);
     let bar = Bar::new(!arguments.no_progress);
     let outcome = run::files(
         &mut files,
@@ -95,7 +103,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         .iter()
         .for_each(|error| say(&error.to_string()));
     files.notes().for_each(|note| say(&note.to_string()));
-    if writing.stats {
+    if arguments.stats {
         writing.write_stats(&outcome.stats, &catalog)?;
     }
     Ok(exit)

@@ -13,6 +13,7 @@ use crate::report::escape::escape;
 
 mod catalog;
 mod colour;
+mod devices;
 mod label;
 mod options;
 mod output;
@@ -25,8 +26,14 @@ use colour::When;
 #[derive(Debug, Parser)]
 #[command(name = "wiretag", version, max_term_width = 100, after_help = AFTER)]
 struct Arguments {
-    /// Colour: where it is wanted, always, or never. NO_COLOR and CLICOLOR are heeded
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour: auto, always or never; auto heeds NO_COLOR and CLICOLOR
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     color: When,
     #[command(subcommand)]
     command: Command,
@@ -36,7 +43,7 @@ struct Arguments {
 enum Command {
     Label(label::Arguments),
     Watch(watch::Arguments),
-    Devices(watch::DevicesArguments),
+    Devices(devices::Arguments),
     Catalog(catalog::Arguments),
 }
 
@@ -95,7 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match arguments.command {
         Command::Label(arguments) => label::run(arguments),
         Command::Watch(arguments) => watch::run(arguments),
-        Command::Devices(arguments) => watch::devices(arguments),
+        Command::Devices(arguments) => devices::run(arguments),
         Command::Catalog(arguments) => catalog::run(arguments),
     };
     exit_code(done)

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
 use crate::cli::Failure;
+use crate::cli::output::is_stdout;
 use crate::report::sink::{self, By};
 use crate::run::{DEFAULT_MAX_FLOWS, Settings};
 use crate::stats::Stats;
@@ -76,7 +77,7 @@ impl Resources {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct Writing {
-    /// What a row stands for [default: service; flow with ndjson and csv]
+    /// What a row stands for
     #[arg(long, value_name = "ROW")]
     by: Option<Rows>,
     /// How rows are written [default: by the name of -o, else table]
@@ -85,9 +86,6 @@ pub struct Writing {
     /// Write to FILE: it is there whole, or not at all
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Say on stderr what was read and dropped, and how fast services answered
-    #[arg(long)]
-    pub stats: bool,
 }
 
 /// What a row stands for, as typed.
@@ -121,19 +119,19 @@ impl Writing {
             .unwrap_or_else(|| named_format(self.output.as_deref()))
     }
 
-    /// What a row stands for: as was said, else what people and programs ask for first.
-    pub fn by(&self) -> By {
-        match (self.by, self.format()) {
-            (Some(Rows::Service), _) | (None, Format::Table) => By::Service,
-            (Some(Rows::Flow), _) | (None, Format::Ndjson | Format::Csv) => By::Flow,
-            (Some(Rows::Host), _) => By::Host,
-            (Some(Rows::Endpoint), _) => By::Endpoint,
-        }
+    /// What a row stands for, if it was said.
+    pub fn by(&self) -> Option<By> {
+        self.by.map(|rows| match rows {
+            Rows::Service => By::Service,
+            Rows::Flow => By::Flow,
+            Rows::Host => By::Host,
+            Rows::Endpoint => By::Endpoint,
+        })
     }
 
-    /// Whether anyone said what a row stands for.
-    pub fn is_by_given(&self) -> bool {
-        self.by.is_some()
+    /// Whether the rows go to standard output.
+    pub fn is_to_stdout(&self) -> bool {
+        self.output.as_deref().is_none_or(is_stdout)
     }
 
     /// The format as the sink takes it, for an output of this width.

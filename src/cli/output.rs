@@ -24,7 +24,7 @@ pub struct Output {
 impl Output {
     /// Opens the file of this name, or standard output without a name or for `-`.
     pub fn open(name: Option<&Path>) -> Result<(Output, Box<dyn Write + Send>), Failure> {
-        match name.filter(|name| *name != Path::new("-")) {
+        match name.filter(|name| !is_stdout(name)) {
             None => Ok(Output::standard()),
             Some(path) => Output::file(path).map_err(|error| {
                 Failure::Usage(format!("{}: cannot be written: {error}", path.display()))
@@ -32,7 +32,8 @@ impl Output {
         }
     }
 
-    fn standard() -> (Output, Box<dyn Write + Send>) {
+    /// Standard output.
+    pub fn standard() -> (Output, Box<dyn Write + Send>) {
         let stdout = AutoStream::new(io::stdout(), AutoStream::choice(&io::stdout()));
         let output = Output {
             place: None,
@@ -76,6 +77,11 @@ impl Output {
             }
         }
     }
+}
+
+/// Whether this name stands for standard output.
+pub fn is_stdout(name: &Path) -> bool {
+    name == Path::new("-")
 }
 
 /// A new file in the folder of `path`, so that it can be renamed to it. It goes away again unless

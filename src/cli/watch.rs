@@ -1,13 +1,21 @@
-//! `wiretag watch` and `wiretag devices`: live.
+//! `wiretag watch`: live.
 
+use std::io::Write;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::label::stop;
 use crate::cli::options::{Knowledge, Resources, Writing};
-use crate::cli::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::{Exit, Failure, say};
+use crate::model::packet::CaptureId;
+use crate::report::column::{Capture, Context};
+use crate::report::sink::{By, Format, Pace, Sink};
+use crate::run::{self, Limits};
+use crate::source::device::{Device, DeviceError, DeviceOptions};
 
 /// Label flows live, as they end, and show who is talking at the end.
 #[derive(Args, Debug)]
@@ -48,11 +56,15 @@ pub struct Arguments {
     resources: Resources,
 }
 
-/// tcpdump's default: whole packets, offloaded ones too.
-const SNAP_LENGTH: NonZeroU32 = NonZeroU32::new(262_144).expect("it is not zero");
+/// Whole packets, offloaded ones too, as tcpdump captures them.
+const SNAP_LENGTH: NonZeroU32 =
+    NonZeroU32::new(DeviceOptions::MAX_SNAP_LENGTH).expect("it is not zero");
 
-/// Holds a tenth of a second at 2.5 Gbit/s; libpcap's own default of 2 MiB drops in bursts.
-const BUFFER: NonZeroU32 = NonZeroU32::new(32 * 1024).expect("it is not zero");
+/// KiB: 10 ms at 10 Gbit/s. libpcap's own default of 2 MiB drops in bursts.
+const BUFFER: NonZeroU32 = NonZeroU32::new(16 * 1024).expect("it is not zero");
+
+/// Bytes.
+const KIB: u32 = 1024;
 
 const AFTER: &str = "\
 Ctrl-C ends the capture and reports everything.
@@ -61,10 +73,6 @@ Examples:
   wiretag watch -i eth0
   wiretag watch -i eth0 --duration 15m tcp port 135 or portrange 49152-65535
   wiretag watch -i any -c 100000 --format ndjson";
-
-/// Show which devices can be captured on, and why the others cannot.
-#[derive(Args, Debug)]
-pub struct DevicesArguments {}
 
 /// A span of time, as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +99,81 @@ impl FromStr for Span {
 
 const NOT_A_SPAN: &str = "not a span of time; one looks like 90, 90s, 15m or 2h";
 
-/// Labels flows live.
-pub fn run(_: Arguments) -> Result<Exit, Failure> {
-    Err(Failure::Usage("devices cannot be watched yet".to_owned()))
+/// Labels the flows of the devices that the arguments name, until it is told to stop.
+pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let catalog = arguments.knowledge.catalog()?;
+    let settings = arguments.resources.settings(&arguments.knowledge);
+    let devices = arguments.open()?;
+    let captures: Vec<_> = (arguments.devices.iter())
+        .map(|name| Capture::Device(name.clone()))
+        .collect();
+    let context = Context::new(&catalog, &captures);
+    let limits = Limits {
+        packets: arguments.count.map(NonZeroU64::get),
+        duration: arguments.duration.map(|span| span.0),
+    };
+
+    let writing = &arguments.writing;
+    let (output, mut sinks) = sinks(writing)?;
+    let (outcome, failures) =
+        run::devices(devices, limits, &catalog, &settings, &stop(), &mut |flow| {
+            sinks
+                .iter_mut()
+                .try_for_each(|sink| sink.flow(context, flow))
+        });
+    outcome.output?;
+    for sink in sinks {
+        sink.finish(context, &outcome.endpoints)?;
+    }
+    output.finish()?;
+    failures.iter().for_each(|error| say(&error.to_string()));
+    writing.write_stats(&outcome.stats, &catalog)?;
+    match failures.is_empty() {
+        true => Ok(Exit::Well),
+        false => Ok(Exit::Damaged),
+    }
 }
 
-/// Lists the devices.
-pub fn devices(_: DevicesArguments) -> Result<Exit, Failure> {
-    Err(Failure::Usage("devices cannot be listed yet".to_owned()))
+impl Arguments {
+    fn open(&self) -> Result<Vec<Device>, Failure> {
+        let filter = (!self.filter.is_empty()).then(|| self.filter.join(" "));
+        let options = DeviceOptions {
+            snap_length: self.snap_length.get(),
+            buffer_bytes: self.buffer.get().saturating_mul(KIB),
+            promiscuous: !self.no_promiscuous,
+            immediate: self.immediate,
+            filter,
+        };
+        let open = |(number, name): (u32, &String)| {
+            Device::open(name, &options, CaptureId(number)).map_err(|error| match error {
+                DeviceError::Filter { .. } => Failure::Usage(error.to_string()),
+                _ => Failure::Nothing(error.to_string()),
+            })
+        };
+        (0..).zip(&self.devices).map(open).collect()
+    }
+}
+
+/// The output, and what writes to it: a line a flow as flows end and services at the end, or only
+/// what was asked for.
+fn sinks(writing: &Writing) -> Result<(Output, Vec<Sink>), Failure> {
+    let (output, out) = Output::open(writing.output.as_deref())?;
+    let format = writing.sink_format(output.width());
+    if let Some(by) = writing.by().filter(|by| *by != By::Flow) {
+        return Ok((output, vec![Sink::new(out, by, format, Pace::Whole)]));
+    }
+    let lines = Sink::new(out, By::Flow, format, Pace::Live);
+    // A table among rows for a program would break them.
+    let is_free = matches!(format, Format::Table(_)) || !writing.is_to_stdout();
+    let (width, at_end): (_, Box<dyn Write + Send>) = match is_free {
+        true => {
+            let (output, out) = Output::standard();
+            (output.width(), out)
+        }
+        false => (None, Box::new(anstream::stderr())),
+    };
+    let services = Sink::new(at_end, By::Service, Format::Table(width), Pace::Whole);
+    Ok((output, vec![lines, services]))
 }
 
 #[cfg(test)]

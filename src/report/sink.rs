@@ -146,6 +146,9 @@ impl Flows {
                 csv::row(out, context, FLOW, flow)?;
             }
             (Format::Table(_), Pace::Live) => {
+                if !std::mem::replace(&mut self.begun, true) {
+                    writeln!(out, "{}", table::line_heads())?;
+                }
                 writeln!(out, "{}", FlowCells::new(context, flow).line())?;
             }
             (Format::Table(width), Pace::Whole) => {

@@ -84,6 +84,15 @@ impl FlowCells {
     }
 }
 
+/// The names of the columns of [`FlowCells::line`].
+pub fn line_heads() -> String {
+    let bold = anstyle::Style::new().bold();
+    format!(
+        "{bold}{:>15}   {:<25} {:<16} {:<20} {:>6} {:>8}  why{bold:#}",
+        "client", "server", "service", "application", "packets", "bytes"
+    )
+}
+
 /// Columns that the reason should have at least, to stand in a column of its own.
 const WHY: usize = 30;
 
