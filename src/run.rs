@@ -11,6 +11,7 @@
 //! every batch. So the collector knows without clock or chance what belongs together, and the
 //! output is the same with any number of workers.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::label::LabelledFlow;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Undecoded};
 use crate::flow::ended::EndedFlow;
 use crate::flow::key::{FlowKey, PARTS};
 use crate::flow::table::{Bounds, Finding, FlowTable, GivenUp};
@@ -332,6 +333,7 @@ pub struct Dealer {
     to_workers: Vec<Sender<Batch>>,
     reuse: Receiver<Vec<(u8, Packet)>>,
     decoded: Vec<Packet>,
+    undecoded: BTreeMap<Undecoded, u64>,
     stats: Stats,
 }
 
@@ -342,6 +344,7 @@ impl Dealer {
             to_workers,
             reuse,
             decoded: Vec::new(),
+            undecoded: BTreeMap::new(),
             stats: Stats::default(),
         }
     }
@@ -356,7 +359,7 @@ impl Dealer {
                 .decode(record, records.bytes(record.bytes), &mut self.decoded)
             {
                 Ok(()) => self.stats.labelled += 1,
-                Err(reason) => self.stats.undecoded(reason.name()),
+                Err(reason) => *self.undecoded.entry(reason).or_default() += 1,
             }
             self.deal(&mut dealt);
         }
@@ -432,6 +435,9 @@ impl Dealer {
         let mut dealt = self.empty_hands();
         self.deal(&mut dealt);
         self.send(dealt, &[], Timestamp::MIN);
+        for (reason, count) in self.undecoded {
+            self.stats.undecoded(reason, count);
+        }
         let losses = self.decoder.losses();
         self.stats
             .given_up("fragments without their first", losses.orphan_fragments);

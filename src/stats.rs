@@ -33,7 +33,7 @@ pub struct Stats {
     /// Records whose packets are counted in flows.
     pub labelled: u64,
     /// Records that no flow could be made of, by reason.
-    pub undecoded: BTreeMap<&'static str, u64>,
+    pub undecoded: BTreeMap<String, u64>,
     /// Packets that the kernel dropped because the program was not fast enough.
     pub dropped_by_kernel: u64,
     /// Packets that a device or its driver dropped.
@@ -90,9 +90,9 @@ pub struct ServiceTimes {
 }
 
 impl Stats {
-    /// Counts a record that no flow could be made of.
-    pub fn undecoded(&mut self, reason: &'static str) {
-        *self.undecoded.entry(reason).or_default() += 1;
+    /// Counts records that no flow could be made of.
+    pub fn undecoded(&mut self, reason: impl ToString, how_many: u64) {
+        *self.undecoded.entry(reason.to_string()).or_default() += how_many;
     }
 
     /// Counts what was given up at a bound.
@@ -132,7 +132,7 @@ impl Stats {
         self.wire_bytes += other.wire_bytes;
         self.flows += other.flows;
         for (reason, count) in &other.undecoded {
-            *self.undecoded.entry(reason).or_default() += count;
+            self.undecoded(reason, *count);
         }
         for (what, count) in &other.given_up {
             self.given_up(what, *count);
@@ -265,7 +265,7 @@ struct Line<'a> {
 struct Body<'a> {
     captured: u64,
     labelled: u64,
-    undecoded: &'a BTreeMap<&'static str, u64>,
+    undecoded: &'a BTreeMap<String, u64>,
     filtered: u64,
     dropped_by_kernel: u64,
     dropped_by_device: u64,
@@ -330,8 +330,7 @@ mod tests {
             ..Stats::default()
         };
         assert!(!stats.adds_up());
-        stats.undecoded("arp");
-        stats.undecoded("arp");
+        stats.undecoded("arp", 2);
         assert!(stats.adds_up());
         assert_eq!(stats.undecoded_in_all(), 2);
     }
@@ -344,7 +343,7 @@ mod tests {
             let part = if n % 3 == 0 { &mut one } else { &mut other };
             for stats in [part, &mut whole] {
                 stats.captured += n;
-                stats.undecoded("arp");
+                stats.undecoded("arp", 1);
                 stats.given_up("flows", n);
                 stats.flow(None, millis(n), None);
             }

@@ -26,21 +26,27 @@ mount --bind $LAB/resolv.conf /etc/resolv.conf
 
 # host NAME NUMBER [TTL]: a host NET.NUMBER; its hardware address ends in the number.
 host() {
-  local name=$1 number=$2 ttl=${3:-$WINDOWS_TTL} port="p-$1"
-  ip netns add "$name"
-  ip link add "$port" type veth peer name eth0 netns "$name"
-  ip link set "$port" master br0
-  ip -n "$name" link set eth0 address "$(printf '02:00:0a:14:00:%02x' "$number")"
-  ip -n "$name" addr add "$NET.$number/24" brd + dev eth0
-  ip netns exec "$name" sysctl -qw "${NO_IPV6[@]}" net.ipv4.ip_default_ttl="$ttl"
+  ip netns add "$1"
+  ip netns exec "$1" sysctl -qw "${NO_IPV6[@]}" net.ipv4.ip_default_ttl="${3:-$WINDOWS_TTL}"
+  ip -n "$1" link set lo up
+  attach "$1" eth0 br0 "$NET.$2"
+  ip -n "$1" route add 224.0.0.0/4 dev eth0   # multicast without a default route: SSDP
+  mkdir -p "$LAB/$1"
+}
+
+# attach HOST DEVICE BRIDGE ADDRESS: a network card on a bridge; its hardware address follows from the address.
+attach() {
+  local name=$1 device=$2 port="$2-$1" octets
+  IFS=. read -r -a octets <<<"$4"
+  ip link add "$port" type veth peer name "$device" netns "$name"
+  ip link set "$port" master "$3"
+  ip -n "$name" link set "$device" address "$(printf '02:00:%02x:%02x:%02x:%02x' "${octets[@]}")"
+  ip -n "$name" addr add "$4/24" brd + dev "$device"
   # Without this the capture holds segments beyond the MTU and checksums that nobody filled in.
   ethtool -K "$port" tx off tso off gso off gro off >/dev/null
-  ip netns exec "$name" ethtool -K eth0 tx off tso off gso off gro off >/dev/null
+  ip netns exec "$name" ethtool -K "$device" tx off tso off gso off gro off >/dev/null
   ip link set "$port" up
-  ip -n "$name" link set lo up
-  ip -n "$name" link set eth0 up
-  ip -n "$name" route add 224.0.0.0/4 dev eth0   # multicast without a default route: SSDP
-  mkdir -p "$LAB/$name"
+  ip -n "$name" link set "$device" up
 }
 
 # seat HOST: sets SEAT, the words that put a command on that host: its network, its name, and its Samba and

@@ -15,7 +15,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 play() { # play SCENE: inside the new namespaces
   # The work folder appears as /srv, so that no path of the recording machine gets into a capture.
   mount --bind "$LAB_WORK" /srv
-  mount -t tmpfs -o mode=755 tmpfs /run
+  # Nor does anything of what servers write where they always do reach the recording machine.
+  for folder in /run /var/lib/samba /var/cache/samba /var/log /var/spool /var/tmp; do
+    [ ! -d $folder ] || mount -t tmpfs -o mode=755 tmpfs $folder
+  done
   hostname lab
   # shellcheck source=lab.sh
   . "$here/lab.sh"
@@ -34,6 +37,9 @@ if [ "${1:-}" = -o ]; then
   out=$2
   shift 2
 fi
+LAB_PYTHON=$(realpath -s "$(command -v "${LAB_PYTHON:-python3}")")
+"$LAB_PYTHON" -c 'import impacket, scapy, aiosmtpd' || { echo 'LAB_PYTHON lacks a module: see setup.sh' >&2; exit 2; }
+
 scenes=("$@")
 if [ ${#scenes[@]} = 0 ]; then
   for scene in "$here"/scenes/*.sh; do scenes+=("$(basename "$scene" .sh)"); done
@@ -49,6 +55,6 @@ for scene in "${scenes[@]}"; do
   echo "== $scene"
   rm -rf "${work:?}/$scene"
   mkdir -p -m 755 "$work/$scene"
-  LAB_SCENE=$scene LAB_WORK=$work/$scene LAB_OUT=$(realpath "$out") LAB_PYTHON=$(realpath -s "$(command -v "${LAB_PYTHON:-python3}")") \
+  LAB_SCENE=$scene LAB_WORK=$work/$scene LAB_OUT=$(realpath "$out") LAB_PYTHON=$LAB_PYTHON \
     unshare --net --mount --uts --ipc --pid --fork --mount-proc --kill-child "${BASH_SOURCE[0]}"
 done

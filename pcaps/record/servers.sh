@@ -141,13 +141,35 @@ file_server_settings() {
   } >"$at/smb.conf"
 }
 
-# file_server HOST: smbd, nmbd, winbindd, and samba-dcerpcd, which puts an endpoint mapper on 135 and RPC on
+# stand_alone_settings HOST: a file server of no domain, with one user, root%secret.
+stand_alone_settings() {
+  local at=$LAB/$1
+  {
+    cat <<-END
+	[global]
+	netbios name = ${1^^}
+	workgroup = BRANCH
+	server role = standalone server
+	rpc start on demand helpers = no
+	END
+    samba_folders "$1"
+    cat <<-END
+	[projects]
+	path = $at/share
+	read only = no
+	END
+  } >"$at/smb.conf"
+  sample_files "$at/share"
+  printf 'secret\nsecret\n' | on "$1" smbpasswd -c "$at/smb.conf" -s -a root >/dev/null
+}
+
+# file_server HOST [domain]: smbd, nmbd, winbindd, and samba-dcerpcd, which puts an endpoint mapper on 135 and RPC on
 # dynamic ports. setsid: smbd without a process group of its own would end ours with it.
 file_server() {
   serve "$1" "smbd-$1" setsid sh -c '
     mkdir -p /run/samba; mount -t tmpfs -o mode=755 tmpfs /run/samba
     trap "kill 0" TERM
-    [ -n "$0" ] && winbindd -F --no-process-group --debug-stdout &
+    [ "$0" = domain ] && winbindd -F --no-process-group --debug-stdout &
     nmbd -F --no-process-group --debug-stdout &
     smbd -F --no-process-group --debug-stdout &
     sleep 1
@@ -412,7 +434,7 @@ print_server() {
   : >"$at/printed/file"
   echo "lp:sd=$at/spool/lp:lp=$at/printed/file:mx=0:sh" >"$at/printcap"
   echo 'DEFAULT ACCEPT' >"$at/lpd.perms"
-  printf '127.0.0.1 localhost\n127.0.0.1 %s.office.example %s\n' "$1" "$1" >"$at/hosts"
+  printf '127.0.0.1 localhost\n127.0.0.1 %s.office.example %s\n%s pc1.office.example pc1\n' "$1" "$1" $NET.101 >"$at/hosts"
   chown -R daemon "$at/spool" "$at/printed"
   cat >"$at/lpd.conf" <<-END
 	printcap_path=$at/printcap
@@ -458,3 +480,85 @@ tunnel() {
   serve "$name" "tunnel-$name" "$LAB_PYTHON" "$HERE/stand-ins/tunnel.py" "$kind" "$peer" "${6:-}"
 }
 
+# pppd_stand_in HOST: what stands in for pppd there.
+pppd_stand_in() {
+  printf '#!/bin/sh\nexec "%s" "%s/stand-ins/ppp.py" "$@" 2>>"%s/ppp.log"\n' "$LAB_PYTHON" "$HERE" "$LAB/$1" >"$LAB/$1/pppd"
+  chmod +x "$LAB/$1/pppd"
+}
+
+# pptp_server HOST OWN_ADDRESS CLIENT_ADDRESSES
+pptp_server() {
+  local at=$LAB/$1
+  pppd_stand_in "$1"
+  printf 'ppp %s/pppd\nlocalip %s\nremoteip %s\npidfile %s/pptpd.pid\n' "$at" "$2" "$3" "$at" >"$at/pptpd.conf"
+  : >"$at/options"
+  serve "$1" "pptpd-$1" pptpd -f -c "$at/pptpd.conf" -o "$at/options"
+  listening "$1" tcp 1723
+}
+
+# l2tp HOST CONFIGURATION: xl2tpd, as server or client; it calls /usr/sbin/pppd, so the stand-in is put there for it.
+l2tp() {
+  local at=$LAB/$1
+  pppd_stand_in "$1"
+  echo noauth >"$at/ppp-options"
+  printf '[global]\nport = 1701\naccess control = no\n%s\nrequire authentication = no\npppoptfile = %s/ppp-options\n' \
+    "$2" "$at" >"$at/xl2tpd.conf"
+  serve "$1" "xl2tpd-$1" sh -c '
+    mount --bind "$0/pppd" /usr/sbin/pppd
+    exec xl2tpd -D -c "$0/xl2tpd.conf" -p "$0/xl2tpd.pid" -C "$0/l2tp-control"' "$at"
+  sleep 1
+}
+
+# ike HOST ADDRESS PEER INNER PEER_INNER: strongSwan with ESP in user space, hence always inside UDP 4500.
+ike() {
+  local name=$1 address=$2 peer=$3 inner=$4 peer_inner=$5 at=$LAB/$1 version
+  mkdir -p "$at/run"
+  ip -n "$name" addr add "$inner/32" dev lo
+  cat >"$at/strongswan.conf" <<-END
+	charon {
+	  load = random nonce aes sha1 sha2 hmac gmp pem pkcs1 x509 pubkey constraints kdf drbg kernel-libipsec kernel-netlink socket-default vici updown
+	  plugins {
+	    vici {
+	      socket = unix://$at/vici
+	    }
+	  }
+	  filelog {
+	    stderr {
+	      default = 1
+	    }
+	  }
+	}
+	END
+  {
+    echo 'connections {'
+    for version in 1 2; do
+      cat <<-END
+	v$version {
+	  version = $version
+	  local_addrs = $address
+	  remote_addrs = $peer
+	  encap = yes
+	  local {
+	    auth = psk
+	    id = $address
+	  }
+	  remote {
+	    auth = psk
+	    id = $peer
+	  }
+	  children {
+	    net$version {
+	      local_ts = $inner/32
+	      remote_ts = $peer_inner/32
+	      esp_proposals = aes128-sha256
+	    }
+	  }
+	}
+	END
+    done
+    printf '}\nsecrets {\n  ike-1 {\n    id-1 = %s\n    id-2 = %s\n    secret = a-shared-word\n  }\n}\n' "$address" "$peer"
+  } >"$at/swanctl.conf"
+  serve "$name" "ike-$name" sh -c 'mount --bind "$0/run" /run; STRONGSWAN_CONF=$0/strongswan.conf exec /usr/lib/ipsec/charon' "$at"
+  for _ in $(seq 40); do [ -S "$at/vici" ] && break; sleep .1; done
+  client "$name" swanctl --load-all --uri "unix://$at/vici" --file "$at/swanctl.conf"
+}

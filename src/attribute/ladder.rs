@@ -93,8 +93,9 @@ impl Ladder<'_> {
             [only] => Some(only),
             _ => None,
         };
-        let interfaces = tenants.iter().map(|tenant| tenant.interface);
-        let meant = interfaces.filter(|i| service.is_none() || self.service_of(*i) == service);
+        // Several services at one port: which of them is meant, nobody can say.
+        let meant = (tenants.iter().map(|tenant| tenant.interface))
+            .filter(|interface| services.len() < 2 && self.service_of(*interface) == service);
         let reached = self.reached(case, Basis::Endpoint, None, meant);
         let mut candidates = match service {
             Some(_) => map.former_services(case.server, protocol),

@@ -60,24 +60,17 @@ pub(super) fn shape(link: LinkType) -> Option<Shape> {
     Some(*shape)
 }
 
-/// An IP packet found beneath link headers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
-    /// From the IP header to the end of the frame, padding included.
-    pub(super) layer: Layer<'a>,
-    /// The outermost VLAN identifier.
-    pub(super) vlan: Option<u16>,
-}
-
 /// More link headers than any network stacks: two VLAN tags, PPPoE, PPP and a few labels are nine.
 const MAX_HEADERS: usize = 32;
 
-/// Walks the link headers to the IP header. Goes on for at most [`MAX_HEADERS`] of them.
-pub(super) fn find_ip(mut shape: Shape, mut layer: Layer) -> Result<Found, Undecoded> {
+/// Walks the link headers from `at` on, up to the IP header; says the outermost VLAN identifier.
+/// Goes on for at most [`MAX_HEADERS`] of them.
+pub(super) fn find_ip(mut shape: Shape, at: &mut Layer) -> Result<Option<u16>, Undecoded> {
     let mut vlan = None;
     for _ in 0..MAX_HEADERS {
-        (shape, layer) = match shape {
-            Shape::Ip => return Ok(Found { layer, vlan }),
+        let layer = *at;
+        (shape, *at) = match shape {
+            Shape::Ip => return Ok(vlan),
             Shape::EtherType(kind) if is_vlan_tag(kind) => {
                 let tag = layer.u16(0).ok_or(Undecoded::CutLink)? & 0x0fff;
                 // Identifier 0 is no VLAN: the tag only carries a priority (IEEE 802.1Q 9.6).

@@ -55,7 +55,7 @@ pub struct Losses {
 }
 
 impl Decoder {
-    /// Tunnels in each other that are entered; real networks nest three (GRE in ESP in VXLAN).
+    /// Tunnels in each other that are entered; real networks nest three (PPTP in AH in VXLAN).
     const MAX_TUNNELS: usize = 8;
 
     /// A decoder that has seen nothing yet.
@@ -82,28 +82,16 @@ impl Decoder {
     ) -> Result<(), Undecoded> {
         self.fragments.expire(record.time, out);
         let shape = link::shape(record.link).ok_or(Undecoded::LinkType(record.link))?;
-        let found = link::find_ip(shape, Layer::new(bytes, record.wire_len))?;
-        let mut at = Position {
-            ip: ip::read(found.layer)?,
-            vlan: found.vlan,
+        let mut layer = Layer::new(bytes, record.wire_len);
+        let around = Around {
+            vlan: link::find_ip(shape, &mut layer)?,
             tunnel: None,
         };
-        let mut inner = self.put_out(record, &at, out)?;
-        let mut depth = 0;
-        while let Some(carried) = inner {
-            if depth == Self::MAX_TUNNELS {
-                self.losses.too_deep += 1;
-                break;
-            }
-            depth += 1;
-            let entered = self.enter(&carried, &at).and_then(|next| {
-                at = next;
-                self.put_out(record, &at, out)
-            });
-            inner = entered.unwrap_or_else(|_| {
-                self.losses.inner_undecoded += 1;
-                None
-            });
+        // Left where it is: to move so large a value costs as much as to read it.
+        let ip = ip::read(layer);
+        let ip = ip.as_ref().map_err(|reason| *reason)?;
+        if let Some(inner) = self.put_out(record, ip, &around, out)? {
+            self.enter_all(record, *ip, around, inner, out);
         }
         Ok(())
     }
@@ -122,20 +110,20 @@ impl Decoder {
         }
     }
 
-    /// Adds the packet at this position, and says what it carries.
+    /// Adds the packet with this IP header, unless it is a fragment that waits; says what it carries.
     fn put_out<'a>(
         &mut self,
         record: &Record,
-        at: &Position<'a>,
+        ip: &Ip<'a>,
+        around: &Around,
         out: &mut Vec<Packet>,
     ) -> Result<Option<Inner<'a>>, Undecoded> {
-        let ip = &at.ip;
         if let Some(part) = ip.fragment
             && !part.is_first
         {
-            let packet = at.later_part(record);
+            let packet = around.later_part(record, ip);
             match part.hides_ports() {
-                true => self.fragments.later(at.key(part), packet, out),
+                true => self.fragments.later(around.key(ip, part), packet, out),
                 false => out.push(packet),
             }
             return Ok(None);
@@ -148,52 +136,75 @@ impl Decoder {
                 protocol: ip.protocol,
                 ports: transport.ports,
             };
-            self.fragments.first(at.key(part), first, record.time, out);
+            self.fragments
+                .first(around.key(ip, part), first, record.time, out);
         }
-        out.push(at.packet(record, &transport));
+        out.push(around.packet(record, ip, &transport));
         Ok(tunnel::inner(ip, &transport))
     }
 
-    /// Goes into what the packet at this position carries.
+    /// Adds what a packet carries, what that carries, and so on.
+    fn enter_all<'a>(
+        &mut self,
+        record: &Record,
+        mut ip: Ip<'a>,
+        mut around: Around,
+        mut inner: Inner<'a>,
+        out: &mut Vec<Packet>,
+    ) {
+        for _ in 0..Self::MAX_TUNNELS {
+            let entered = self.enter(&inner, &ip, &around).and_then(|next| {
+                (ip, around) = next;
+                self.put_out(record, &ip, &around, out)
+            });
+            inner = match entered {
+                Ok(Some(next)) => next,
+                Ok(None) => return,
+                Err(_) => {
+                    self.losses.inner_undecoded += 1;
+                    return;
+                }
+            };
+        }
+        self.losses.too_deep += 1;
+    }
+
+    /// Reads the headers of what a packet carries, up to its IP header.
     fn enter<'a>(
         &mut self,
         inner: &Inner<'a>,
-        at: &Position<'a>,
-    ) -> Result<Position<'a>, Undecoded> {
+        outer: &Ip<'a>,
+        around: &Around,
+    ) -> Result<(Ip<'a>, Around), Undecoded> {
         let (ip, vlan) = match inner.content {
-            Content::Frame(shape, layer) => {
-                let found = link::find_ip(shape, layer)?;
-                (ip::read(found.layer)?, at.vlan.or(found.vlan))
+            Content::Frame(shape, mut layer) => {
+                let vlan = link::find_ip(shape, &mut layer)?;
+                (ip::read(layer)?, around.vlan.or(vlan))
             }
             Content::Protected(protocol, payload) => {
                 let ip = Ip {
                     protocol,
                     payload,
-                    ..at.ip
+                    ..*outer
                 };
-                (ip, at.vlan)
+                (ip, around.vlan)
             }
         };
-        let hosts = (at.ip.source, at.ip.destination);
-        Ok(Position {
-            ip,
-            vlan,
-            tunnel: Some(self.tunnels.name(inner, hosts, at.tunnel.clone())),
-        })
+        let hosts = (outer.source, outer.destination);
+        let tunnel = Some(self.tunnels.name(inner, hosts, around.tunnel.clone()));
+        Ok((ip, Around { vlan, tunnel }))
     }
 }
 
-/// An IP header, and what was around it.
+/// What is around an IP header.
 #[derive(Clone, Debug)]
-struct Position<'a> {
-    ip: Ip<'a>,
+struct Around {
     vlan: Option<u16>,
     tunnel: Option<Arc<Tunnel>>,
 }
 
-impl Position<'_> {
-    fn packet(&self, record: &Record, transport: &Transport) -> Packet {
-        let ip = &self.ip;
+impl Around {
+    fn packet(&self, record: &Record, ip: &Ip, transport: &Transport) -> Packet {
         Packet {
             time: record.time,
             frame: record.frame,
@@ -216,21 +227,21 @@ impl Position<'_> {
     }
 
     /// A later fragment: counted with its bytes, its payload not looked at.
-    fn later_part(&self, record: &Record) -> Packet {
+    fn later_part(&self, record: &Record, ip: &Ip) -> Packet {
         Packet {
             time: record.time,
             frame: record.frame,
             tuple: FiveTuple {
-                source: peer(self.ip.source, 0),
-                destination: peer(self.ip.destination, 0),
-                protocol: self.ip.protocol,
+                source: peer(ip.source, 0),
+                destination: peer(ip.destination, 0),
+                protocol: ip.protocol,
             },
-            wire_bytes: self.ip.wire_bytes,
+            wire_bytes: ip.wire_bytes,
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
             fragmented: false,
-            ttl: self.ip.ttl,
+            ttl: ip.ttl,
             vlan: self.vlan,
             spi: None,
             gre_key: None,
@@ -238,10 +249,10 @@ impl Position<'_> {
         }
     }
 
-    fn key(&self, part: Fragment) -> Key {
+    fn key(&self, ip: &Ip, part: Fragment) -> Key {
         Key {
-            source: self.ip.source,
-            destination: self.ip.destination,
+            source: ip.source,
+            destination: ip.destination,
             id: part.id,
             protocol: part.protocol,
             tunnel: self.tunnel.clone(),

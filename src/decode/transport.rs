@@ -22,7 +22,7 @@ pub(super) struct Transport<'a> {
 
 /// Reads the header of `protocol`. `None` where TCP or UDP was cut before its ports.
 ///
-/// Read field by field: etherparse refuses a header whose end, or whose options, were cut.
+/// Read field by field: etherparse's slices refuse a header whose end or options were cut.
 pub(super) fn read(protocol: IpProtocol, layer: Layer) -> Option<Transport> {
     let bare = Transport {
         ports: (0, 0),

@@ -4,15 +4,104 @@
 //! A definition with a [`Definition::follow`] then gets the rest of the flow, in order; the others
 //! have said all they can say. Out come claims; the flow that fed the bytes adds frame and time.
 
-pub mod names;
+mod ber;
+mod bit_torrent;
+mod dhcp;
+mod dns;
+mod ftp;
+mod http;
+mod imap;
+mod isakmp;
+mod kerberos;
+mod kpasswd;
+mod l2tp;
+mod ldap;
+mod lpd;
+mod names;
+mod nat_t;
+mod netbios_datagram;
+mod netbios_name;
+mod netbios_session;
+mod nntp;
+mod ntp;
+mod pop3;
+mod pptp;
+mod quic;
+mod radius;
+mod rdp;
 pub mod read;
 pub mod rpc;
+mod rpc_http;
+mod rtsp;
+#[cfg(test)]
+mod samples;
+mod sip;
+mod smb;
+mod smtp;
+mod snmp;
+mod sql_browser;
+mod ssdp;
+mod ssh;
+mod stun;
+mod tds;
+mod telnet;
+mod text;
+mod tftp;
+mod tls;
 
+use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
 /// Every protocol that is looked for, those with the clearest signature first.
-pub const ALL: &[Definition] = &[rpc::CONNECTION, rpc::DATAGRAM];
+pub const ALL: &[Definition] = &[
+    rpc::CONNECTION,
+    rpc::DATAGRAM,
+    rpc_http::STREAM,
+    smb::STREAM,
+    netbios_session::STREAM,
+    netbios_name::DATAGRAM,
+    netbios_datagram::DATAGRAM,
+    dns::STREAM,
+    dns::DATAGRAM,
+    kerberos::STREAM,
+    kerberos::DATAGRAM,
+    kpasswd::STREAM,
+    kpasswd::DATAGRAM,
+    ldap::STREAM,
+    ldap::DATAGRAM,
+    snmp::DATAGRAM,
+    tls::STREAM,
+    ssh::STREAM,
+    http::STREAM,
+    ssdp::DATAGRAM,
+    rtsp::STREAM,
+    sip::STREAM,
+    sip::DATAGRAM,
+    rdp::STREAM,
+    pptp::STREAM,
+    tds::STREAM,
+    bit_torrent::STREAM,
+    stun::STREAM,
+    stun::DATAGRAM,
+    dhcp::DATAGRAM,
+    radius::DATAGRAM,
+    isakmp::DATAGRAM,
+    quic::DATAGRAM,
+    tftp::DATAGRAM,
+    ntp::DATAGRAM,
+    l2tp::DATAGRAM,
+    nat_t::DATAGRAM,
+    sql_browser::DATAGRAM,
+    imap::STREAM,
+    smtp::STREAM,
+    ftp::STREAM,
+    nntp::STREAM,
+    pop3::STREAM,
+    telnet::STREAM,
+    lpd::STREAM,
+    nat_t::ENCAPSULATED,
+];
 
 /// What the definitions together say of a flow's first bytes.
 #[derive(Clone, Copy)]
@@ -99,6 +188,66 @@ pub enum Probe {
     No,
 }
 
+/// Which side sends something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The side that asks.
+    Client,
+    /// The side that listens.
+    Server,
+}
+
+impl Role {
+    /// The client's direction, where this side sends in the direction `from`.
+    pub fn client(self, from: Direction) -> Direction {
+        match self {
+            Role::Client => from,
+            Role::Server => from.reversed(),
+        }
+    }
+}
+
+/// What the bytes of one side are to a protocol that tells them by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// They are its, sent by this side.
+    By(Role),
+    /// They are its, and either side may send them.
+    ByEither,
+    /// They are not its.
+    Other,
+}
+
+/// Shows `look` the bytes of each side of a stream. `Short` from it means that so far nothing
+/// speaks against them.
+fn probe_stream(opening: &Opening, look: impl Fn(&[u8]) -> Result<Look, Short>) -> Probe {
+    let mut answer = Probe::No;
+    for (from, bytes) in opening.sides() {
+        match look(bytes) {
+            Ok(Look::By(role)) => return Probe::Yes(Some(role.client(from))),
+            Ok(Look::ByEither) => return Probe::Yes(None),
+            Ok(Look::Other) => {}
+            Err(Short) => answer = Probe::NeedMore,
+        }
+    }
+    answer
+}
+
+/// Shows `look` a datagram of each side: one that is `Short` is not the protocol's.
+fn probe_datagram(opening: &Opening, look: impl Fn(&[u8]) -> Result<Look, Short>) -> Probe {
+    match probe_stream(opening, look) {
+        Probe::NeedMore => Probe::No,
+        answer => answer,
+    }
+}
+
+/// Whether a datagram has the length that it says, or may have had before IP cut it in fragments,
+/// of which only the first comes here: hosts do not fragment below 576 bytes (RFC 791), less the
+/// headers of IP and UDP.
+fn is_long_enough(datagram: &[u8], len: usize) -> bool {
+    datagram.len() >= len || datagram.len() >= 480
+}
+
 /// What a dissector wants after what it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -134,5 +283,171 @@ pub struct Definition {
     /// Looks at the first bytes. Must not say yes to another protocol's.
     pub probe: fn(&Opening) -> Probe,
     /// Follows the flow once the probe has said yes, if there is more to learn.
-    pub follow: Option<fn() -> Box<dyn Dissector>>,
+    /// Is given the bytes that the probe said yes to, which it is then fed like the others.
+    pub follow: Option<Follow>,
+}
+
+/// Makes the dissector that follows a flow which begins like this.
+pub type Follow = fn(&Opening) -> Box<dyn Dissector>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::samples::Sample;
+
+    /// The ephemeral port of every client.
+    const CLIENT_PORT: u16 = 50_123;
+
+    fn opening<'a>(sample: &'a Sample, len: [usize; 2], port: u16) -> Opening<'a> {
+        let [client, server] = &sample.talk;
+        Opening {
+            forward: read::Reader::big(client).up_to(len[0]),
+            reverse: read::Reader::big(server).up_to(len[1]),
+            ports: (CLIENT_PORT, port),
+            from_start: true,
+        }
+    }
+
+    fn whole(sample: &Sample) -> Opening<'_> {
+        opening(sample, [usize::MAX; 2], sample.port)
+    }
+
+    #[test]
+    fn every_protocol_has_a_definition_and_a_sample() {
+        for protocol in Protocol::all() {
+            assert!(
+                ALL.iter().any(|one| one.protocol == protocol),
+                "{protocol:?}"
+            );
+        }
+        for definition in ALL {
+            let has_sample = samples::all().iter().any(|sample| {
+                sample.protocol == definition.protocol && sample.input == definition.input
+            });
+            assert!(has_sample, "{:?}", definition.protocol);
+        }
+    }
+
+    #[test]
+    fn every_probe_knows_its_own_and_refuses_every_others() {
+        for sample in samples::all() {
+            for definition in ALL.iter().filter(|one| one.input == sample.input) {
+                let answer = (definition.probe)(&whole(&sample));
+                let is_its = definition.protocol == sample.protocol;
+                let said_yes = matches!(answer, Probe::Yes(_));
+                let who = (definition.protocol, sample.protocol, sample.port);
+                assert_eq!(said_yes, is_its, "{who:?}: {answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_client_is_never_taken_for_the_server() {
+        for sample in samples::all() {
+            if let Recognised::As(_, Some(client)) = recognise(sample.input, &whole(&sample)) {
+                assert_eq!(client, Direction::Forward, "{:?}", sample.protocol);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_torn_at_every_byte_is_undecided_or_known() {
+        for sample in samples::all() {
+            if sample.input == Input::Datagram {
+                continue;
+            }
+            let [client, server] = &sample.talk;
+            for side in [0, 1] {
+                for len in 1..[client.len(), server.len()][side] {
+                    let mut lens = [client.len(), server.len()];
+                    lens[side] = len;
+                    match recognise(sample.input, &opening(&sample, lens, sample.port)) {
+                        Recognised::As(as_what, _) => {
+                            assert_eq!(as_what.protocol, sample.protocol, "{len}");
+                        }
+                        Recognised::NotYet => {}
+                        Recognised::Unknown => panic!("{:?} at {len}", sample.protocol),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_datagram_cut_anywhere_is_not_taken_for_another_protocol() {
+        for sample in samples::all() {
+            if sample.input == Input::Stream {
+                continue;
+            }
+            let [client, server] = &sample.talk;
+            for side in [0, 1] {
+                for len in 1..[client.len(), server.len()][side] {
+                    let mut lens = [0, 0];
+                    lens[side] = len;
+                    let cut = opening(&sample, lens, sample.port);
+                    if let Recognised::As(as_what, _) = recognise(sample.input, &cut) {
+                        assert_eq!(as_what.protocol, sample.protocol, "{len}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_by_its_port() {
+        for sample in samples::all() {
+            for other in samples::all() {
+                let elsewhere = opening(&sample, [usize::MAX; 2], other.port);
+                if let Recognised::As(as_what, _) = recognise(sample.input, &elsewhere) {
+                    assert_eq!(as_what.protocol, sample.protocol, "on {}", other.port);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_no_protocol() {
+        // A linear congruential generator, so that every run hears the same noise.
+        let mut state: u32 = 1;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for round in 0..20_000 {
+            let bytes: Vec<u8> = (0..round % 97 + 2).map(|_| noise()).collect();
+            for input in [Input::Stream, Input::Datagram] {
+                let heard = Opening {
+                    forward: &bytes,
+                    reverse: &[],
+                    ports: (CLIENT_PORT, 9),
+                    from_start: round % 2 == 0,
+                };
+                if let Recognised::As(as_what, _) = recognise(input, &heard) {
+                    panic!("{:?} is {bytes:x?}", as_what.protocol);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn followers_survive_any_bytes_anywhere() {
+        let samples = samples::all();
+        for definition in ALL {
+            let Some(follow) = definition.follow else {
+                continue;
+            };
+            for sample in samples.iter().filter(|one| one.input == definition.input) {
+                let mut found = Vec::new();
+                let mut follower = follow(&whole(sample));
+                for (at, other) in samples.iter().enumerate() {
+                    let from = [Direction::Forward, Direction::Reverse][at % 2];
+                    follower.feed(from, &other.talk[at % 2], &mut found);
+                    follower.gap(from, Some(at as u64));
+                    follower.feed(from, &sample.talk[at % 2], &mut found);
+                }
+                follower.gap(Direction::Reverse, None);
+                follower.finish(&mut found);
+            }
+        }
+    }
 }

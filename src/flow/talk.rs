@@ -1,9 +1,10 @@
 //! What a flow's payload is put through: probes until one knows it, then its dissector.
 
-use crate::dissect::{self, Definition, Dissector, Input, Opening, Progress, Recognised};
+use crate::dissect::{self, Dissector, Input, Opening, Progress, Recognised};
 use crate::flow::stream::{Piece, Stream};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::packet::TcpHeader;
+use crate::model::protocol::Protocol;
 
 /// How many first bytes of a direction are kept while the probes want more. Greetings, handshakes
 /// and RPC headers end well before.
@@ -165,11 +166,11 @@ impl Stage {
     fn bytes(&mut self, from: Direction, bytes: &[u8], context: &Context, found: &mut Vec<Claim>) {
         match self {
             Stage::Probing(heard) => match heard.probe(from, bytes, context) {
-                Verdict::Known(definition, client) => {
-                    found.push(Claim::Speaks(definition.protocol));
+                Verdict::Known(protocol, client, next) => {
+                    found.push(Claim::Speaks(protocol));
                     found.extend(client.map(Claim::ClientIs));
                     let heard = std::mem::take(heard);
-                    *self = Stage::start(definition);
+                    *self = next;
                     heard.replay(from, bytes, |from, bytes| self.feed(from, bytes, found));
                 }
                 Verdict::Undecided => {}
@@ -177,13 +178,6 @@ impl Stage {
             },
             Stage::Following(_) => self.feed(from, bytes, found),
             Stage::Done | Stage::Mistaken => {}
-        }
-    }
-
-    fn start(definition: &Definition) -> Stage {
-        match definition.follow {
-            Some(follow) => Stage::Following(follow()),
-            None => Stage::Done,
         }
     }
 
@@ -211,7 +205,7 @@ impl Stage {
 }
 
 enum Verdict {
-    Known(&'static Definition, Option<Direction>),
+    Known(Protocol, Option<Direction>, Stage),
     Undecided,
     GiveUp,
 }
@@ -237,12 +231,16 @@ impl Heard {
         };
         match dissect::recognise(context.input, &opening) {
             Recognised::As(definition, client) => {
+                let next = match definition.follow {
+                    Some(follow) => Stage::Following(follow(&opening)),
+                    None => Stage::Done,
+                };
                 if waits {
                     // The replay adds `bytes` itself.
                     let kept = self.first[from.index()].len() - fresh.len();
                     self.first[from.index()].truncate(kept);
                 }
-                return Verdict::Known(definition, client);
+                return Verdict::Known(definition.protocol, client, next);
             }
             Recognised::NotYet if context.input == Input::Stream => {
                 if !waits {

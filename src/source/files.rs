@@ -545,3 +545,6 @@ fn time_of_first(records: &[Record]) -> Timestamp {
 fn is_no_capture(fault: &Fault) -> bool {
     matches!(fault, Fault::NotACapture { .. } | Fault::Empty)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,9 @@
 pub mod block;
 pub mod device;
 pub mod error;
-pub mod file;
 pub mod files;
 pub mod filter;
 pub mod link;
 
 mod fields;
+mod file;

@@ -15,6 +15,7 @@ import time
 
 from impacket.dcerpc.v5 import drsuapi, epm, lsad, nrpc, samr, srvs, transport
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_INTEGRITY
+from impacket.smb3structs import SMB2_DIALECT_21
 
 INTERFACES = {
     "samr": samr.MSRPC_UUID_SAMR,
@@ -23,7 +24,8 @@ INTERFACES = {
     "drsuapi": drsuapi.MSRPC_UUID_DRSUAPI,
     "srvsvc": srvs.MSRPC_UUID_SRVS,
 }
-DOMAIN, USER, PASSWORD = "OFFICE", "Administrator", os.environ.get("LAB_PASSWORD", "Passw0rd.office")
+DOMAIN, USER = "OFFICE", os.environ.get("LAB_USER", "Administrator")
+PASSWORD = os.environ.get("LAB_PASSWORD", "Passw0rd.office")
 
 
 def connected(binding, interface=None, signed=False):
@@ -31,6 +33,8 @@ def connected(binding, interface=None, signed=False):
     rpc = transport.DCERPCTransportFactory(binding)
     rpc.set_credentials(USER, PASSWORD, DOMAIN)
     dce = rpc.get_dce_rpc()
+    if binding.startswith("ncacn_np"):
+        rpc.preferred_dialect(SMB2_DIALECT_21)  # later ones would be encrypted
     if signed:
         dce.set_credentials(USER, PASSWORD, DOMAIN)
         dce.set_auth_level(RPC_C_AUTHN_LEVEL_PKT_INTEGRITY)

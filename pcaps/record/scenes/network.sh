@@ -64,6 +64,8 @@ echo 'a page' >$LAB/pc1/page
 client pc1 rlpr -H $NET.12 -P lp -N $LAB/pc1/page
 client pc1 rlpq -H $NET.12 -P lp -N
 captured
+stop lpd-web1
+sleep 2
 
 # Discovery by multicast.
 capture ssdp

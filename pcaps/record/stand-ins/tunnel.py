@@ -15,7 +15,7 @@ from scapy.layers.inet import IP
 from scapy.layers.ipsec import AH, ESP, SecurityAssociation
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 1, 0x1000
-SO_BINDTODEVICE = 25
+SO_BINDTODEVICE, IP_HDRINCL = 25, 3
 GRE_KEY_PRESENT, ETHERTYPE_IPV4 = 0x2000, 0x0800
 PROTOCOLS = {"gre": 47, "ipip": 4, "esp": 50, "ah": 51}
 
@@ -28,6 +28,8 @@ wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOLS[kind])
 # Bound to the device, so that a packet to PEER itself does not go round through tun0 again.
 wire.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, b"eth0")
 wire.connect((peer, 0))
+if kind in ("esp", "ah"):
+    wire.setsockopt(socket.IPPROTO_IP, IP_HDRINCL, 1)
 
 if kind == "esp":
     association = SecurityAssociation(ESP, spi=0x1001, crypt_algo="AES-CBC", crypt_key=bytes(range(16)),
@@ -37,16 +39,18 @@ elif kind == "ah":
 
 
 def wrapped(packet):
-    """What follows the outer IP header."""
+    """What follows the outer IP header; for ESP and AH, the header as well."""
     if kind == "ipip":
         return packet
     if kind == "gre":
         if key is None:
             return struct.pack(">HH", 0, ETHERTYPE_IPV4) + packet
         return struct.pack(">HHI", GRE_KEY_PRESENT, ETHERTYPE_IPV4, key) + packet
-    # Transport mode: the packet keeps its own header, which the kernel writes anew.
-    outer = association.encrypt(IP(packet))
-    return bytes(outer)[outer.ihl * 4:] if outer.ihl else bytes(outer.payload)
+    # Transport mode: the packet keeps its own header. AH protects its identification, which the kernel would
+    # choose if it were 0.
+    packet = IP(packet)
+    packet.id = packet.id or 1
+    return bytes(association.encrypt(packet))
 
 
 def unwrapped(datagram):

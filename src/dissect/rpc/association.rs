@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::dissect::rpc::bind::{self, Answer, Offer, Syntax};
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
-use crate::dissect::rpc::pdu::{Call, Header, Kind, Role};
+use crate::dissect::rpc::pdu::{Call, Header, Kind};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::uuid::Interface;
 
@@ -130,12 +130,8 @@ impl Association {
     }
 
     fn settle_client(&mut self, from: Direction, kind: Kind, found: &mut Vec<Claim>) {
-        let client = match kind.sender() {
-            Some(Role::Client) => from,
-            Some(Role::Server) => from.reversed(),
-            None => return,
-        };
-        if self.client.is_none() {
+        let client = kind.sender().map(|role| role.client(from));
+        if let (None, Some(client)) = (self.client, client) {
             self.client = Some(client);
             found.push(Claim::ClientIs(client));
         }

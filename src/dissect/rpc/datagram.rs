@@ -5,17 +5,12 @@ use std::collections::BTreeMap;
 use crate::dissect::read::{Order, Reader, Short};
 use crate::dissect::rpc::bind;
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
-use crate::dissect::rpc::pdu::Role;
-use crate::dissect::{Dissector, Opening, Probe, Progress};
+use crate::dissect::{Dissector, Opening, Probe, Progress, Role, is_long_enough};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::uuid::{Interface, Uuid};
 
 /// Bytes in the header (C706 12.5.1).
 const HEADER_LEN: usize = 80;
-
-/// A datagram may be the first IP fragment of a longer one; hosts do not fragment below this (the
-/// payload of IPv4's 576 bytes, less what its options and UDP need).
-const SHORTEST_FRAGMENT: usize = 480;
 
 /// The client's own interface, which servers call back to know who it is (C706 appendix P).
 const CONVERSATION_MANAGER: Uuid = Uuid::from_u128(0x333a2276_0000_0000_0d00_00809c000000);
@@ -108,11 +103,8 @@ impl Header {
         let mut body = Reader::new(bytes, order);
         body.skip(HEADER_LEN)?;
         // An authentication verifier may follow the stub; a pad may follow either.
-        let fits = if authentication == 0 {
-            body.left() >= len && body.left() - len < 8
-        } else {
-            body.left() >= len
-        };
+        let is_longer = authentication == 0 && body.left() > len.saturating_add(7);
+        let fits = !is_longer && is_long_enough(bytes, HEADER_LEN + len);
         let is_rpc = version == 4
             && kind <= 10
             && flags & 0x81 == 0
@@ -120,7 +112,7 @@ impl Header {
             && integers & 0xee == 0
             && floats <= 3
             && characters == 0
-            && (fits || bytes.len() >= SHORTEST_FRAGMENT && len > body.left())
+            && fits
             && interface != Uuid::NIL;
         let header = Header {
             kind: Kind(kind),
@@ -145,10 +137,7 @@ impl Header {
         if self.interface.uuid == CONVERSATION_MANAGER {
             return None;
         }
-        self.kind.sender().map(|role| match role {
-            Role::Client => from,
-            Role::Server => from.reversed(),
-        })
+        self.kind.sender().map(|role| role.client(from))
     }
 }
 

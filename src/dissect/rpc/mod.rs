@@ -14,9 +14,10 @@ pub mod pdu;
 pub(crate) mod samples;
 pub mod tower;
 
+use crate::dissect::read::Short;
 use crate::dissect::rpc::connection::Connection;
-use crate::dissect::rpc::pdu::{HEADER_LEN, Header, Role};
-use crate::dissect::{Definition, Input, Opening, Probe};
+use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
+use crate::dissect::{Definition, Input, Opening, Probe, rpc_http, text};
 use crate::model::protocol::Protocol;
 
 /// RPC over TCP.
@@ -27,7 +28,7 @@ pub const CONNECTION: Definition = Definition {
         135, 1025, 1026, 1027, 49152, 49153, 49154, 49155, 49156, 49157,
     ],
     probe,
-    follow: Some(|| Box::new(Connection::default())),
+    follow: Some(|_| Box::new(Connection::default())),
 };
 
 /// RPC over UDP.
@@ -36,18 +37,21 @@ pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &[135],
     probe: datagram::probe,
-    follow: Some(|| Box::new(datagram::Calls::default())),
+    follow: Some(|_| Box::new(datagram::Calls::default())),
 };
 
 fn probe(opening: &Opening) -> Probe {
     let mut answer = Probe::No;
+    // A server that greets speaks RPC over HTTP.
+    match text::begins(opening.reverse, rpc_http::GREETING) {
+        Err(Short) if !opening.reverse.is_empty() => return Probe::NeedMore,
+        Ok(true) => return Probe::No,
+        _ => {}
+    }
     for (from, bytes) in opening.sides() {
         match Header::recognise(bytes) {
             Some(header) => {
-                return Probe::Yes(header.kind.sender().map(|role| match role {
-                    Role::Client => from,
-                    Role::Server => from.reversed(),
-                }));
+                return Probe::Yes(header.kind.sender().map(|role| role.client(from)));
             }
             None if bytes.len() < HEADER_LEN && Header::may_begin(bytes) => {
                 answer = Probe::NeedMore;

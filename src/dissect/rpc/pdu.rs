@@ -1,5 +1,6 @@
 //! The sixteen bytes that begin every connection-oriented PDU (C706 12.6.3.1).
 
+use crate::dissect::Role;
 use crate::dissect::read::{Order, Reader, Short};
 
 /// Bytes in the common header.
@@ -11,15 +12,6 @@ pub const CALL_HEADER_LEN: usize = 24;
 
 /// Bytes of the trailer before the authentication value (C706 13.2.6.1).
 const AUTH_TRAILER_LEN: usize = 8;
-
-/// Which side of an association sends a PDU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The side that binds and calls.
-    Client,
-    /// The side that answers.
-    Server,
-}
 
 /// The kind of a PDU (C706 12.1, MS-RPCE 2.2.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,6 @@ const NDR: u128 = 0x8a885d04_1ceb_11c9_9fe8_08002b104860;
 const NDR64: u128 = 0x71710533_beba_4937_8319_b5dbef9ccc36;
 const FEATURES: u128 = 0x6cb71c2c_9812_4540_0300_000000000000;
 
-pub const EPT_LOOKUP: u16 = 2;
 pub const EPT_MAP: u16 = 3;
 
 /// A line of a server's answer: the result, and the syntax that goes with it.
@@ -53,7 +52,6 @@ pub fn said_by(from: Direction, bytes: &[u8]) -> Said {
 #[derive(Clone, Copy)]
 pub enum Place {
     First = 1,
-    Middle = 0,
     Last = 2,
     Only = 3,
 }

@@ -10,6 +10,8 @@ mod pcap;
 mod pcapng;
 #[cfg(test)]
 pub(super) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -126,7 +128,7 @@ pub(super) struct FileReader {
 impl FileReader {
     /// Reads the file's header. The frames of the file will bear the number of `capture`.
     pub(super) fn open(mut input: Input, pool: Pool, capture: CaptureId) -> Result<Self, FaultAt> {
-        let mut filling = pool.take(0);
+        let mut filling = pool.take(MAX_FILE_HEADER);
         input.fill(&mut filling, MAX_FILE_HEADER);
         let block = filling.freeze();
         match Format::of(block.bytes()) {

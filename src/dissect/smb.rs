@@ -1,0 +1,48 @@
+//! Server Message Block (MS-CIFS, MS-SMB2), each message after a four-byte length.
+
+use crate::dissect::read::{Reader, Short};
+use crate::dissect::{Definition, Input, Look, Role, probe_stream};
+use crate::model::protocol::Protocol;
+
+/// SMB over TCP.
+pub const STREAM: Definition = Definition {
+    protocol: Protocol::Smb,
+    input: Input::Stream,
+    usual_ports: &[445, 139],
+    probe: |opening| probe_stream(opening, look),
+    follow: None,
+};
+
+fn look(bytes: &[u8]) -> Result<Look, Short> {
+    let mut r = Reader::little(bytes);
+    let [kind, _, _, _] = r.array()?;
+    if kind != 0 {
+        return Ok(Look::Other);
+    }
+    let version = r.u8()?;
+    if r.array()? != *b"SMB" {
+        return Ok(Look::Other);
+    }
+    Ok(match version {
+        // SMB 1: command, status, flags, of which the top one marks an answer.
+        0xff => {
+            r.skip(5)?;
+            side(u32::from(r.u8()? & 0x80))
+        }
+        // SMB 2: structure size, credit charge, status, command, credits, flags.
+        0xfe if r.u16()? == 64 => {
+            r.skip(10)?;
+            side(r.u32()? & 1)
+        }
+        // Encrypted and compressed messages say nothing of their sender.
+        0xfd | 0xfc => Look::ByEither,
+        _ => Look::Other,
+    })
+}
+
+fn side(answer_flag: u32) -> Look {
+    Look::By(match answer_flag {
+        0 => Role::Client,
+        _ => Role::Server,
+    })
+}

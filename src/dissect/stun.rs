@@ -1,0 +1,49 @@
+//! Session Traversal Utilities for NAT (RFC 8489).
+
+use crate::dissect::read::{Reader, Short};
+use crate::dissect::{Definition, Input, Look, Role, probe_datagram, probe_stream};
+use crate::model::protocol::Protocol;
+
+/// STUN over UDP.
+pub const DATAGRAM: Definition = Definition {
+    protocol: Protocol::Stun,
+    input: Input::Datagram,
+    usual_ports: &[3478],
+    probe: |opening| probe_datagram(opening, alone),
+    follow: None,
+};
+
+/// STUN over TCP.
+pub const STREAM: Definition = Definition {
+    protocol: Protocol::Stun,
+    input: Input::Stream,
+    usual_ports: &[3478],
+    probe: |opening| probe_stream(opening, look),
+    follow: None,
+};
+
+/// A datagram holds one message and nothing else.
+fn alone(bytes: &[u8]) -> Result<Look, Short> {
+    let mut r = Reader::big(bytes);
+    r.skip(2)?;
+    match usize::from(r.u16()?) + 20 == bytes.len() {
+        true => look(bytes),
+        false => Ok(Look::Other),
+    }
+}
+
+fn look(bytes: &[u8]) -> Result<Look, Short> {
+    let mut r = Reader::big(bytes);
+    let kind = r.u16()?;
+    if kind & 0xc000 != 0 || r.u16()? % 4 != 0 || r.u32()? != MAGIC {
+        return Ok(Look::Other);
+    }
+    Ok(match kind & 0x0110 {
+        0x0000 => Look::By(Role::Client),
+        0x0010 => Look::ByEither, // an indication
+        _ => Look::By(Role::Server),
+    })
+}
+
+/// RFC 8489 5: "magic cookie".
+const MAGIC: u32 = 0x2112_a442;

@@ -1,0 +1,323 @@
+//! Protocols of lines and words: what their probes and greetings share.
+
+use crate::dissect::read::{Reader, Short};
+use crate::dissect::{Dissector, Opening, Probe, Progress, names};
+use crate::model::evidence::{Claim, Direction};
+
+/// Whether `bytes` begin with `with`.
+///
+/// # Errors
+/// `Short` if they end before that is decided.
+pub fn begins(bytes: &[u8], with: &[u8]) -> Result<bool, Short> {
+    let fits = bytes.iter().zip(with).all(|(one, other)| one == other);
+    match fits {
+        true if bytes.len() < with.len() => Err(Short),
+        fits => Ok(fits),
+    }
+}
+
+/// The first line, without its end.
+///
+/// # Errors
+/// `Short` if it has none yet.
+pub fn line(bytes: &[u8]) -> Result<&[u8], Short> {
+    let line = Reader::big(bytes).until(b'\n')?;
+    Ok(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// The first words of a line, in upper case and at most three.
+fn words(line: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    line.split(|byte| *byte == b' ')
+        .take(3)
+        .map(<[u8]>::to_ascii_uppercase)
+}
+
+/// Whether `name` stands in a line as a word of its own, in either case.
+pub fn has_word(line: &[u8], name: &str) -> bool {
+    line.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-'))
+        .any(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// A protocol in which the server greets and the client then gives commands.
+pub struct Manners {
+    /// What a greeting may begin with.
+    pub greetings: &'static [&'static str],
+    /// Whether a greeting names the protocol, so that it is proof alone.
+    pub names_itself: fn(&[u8]) -> bool,
+    /// Commands with which a client may answer a greeting.
+    pub commands: &'static [&'static str],
+    /// Those that no other protocol has, so that they are proof alone.
+    pub own_commands: &'static [&'static str],
+}
+
+impl Manners {
+    /// Looks at both sides: what one leaves open the other decides.
+    pub fn probe(&self, opening: &Opening) -> Probe {
+        let mut answer = Probe::No;
+        for (from, bytes) in opening.sides() {
+            let other = match from {
+                Direction::Forward => opening.reverse,
+                Direction::Reverse => opening.forward,
+            };
+            match self.greeting(bytes) {
+                Ok(true) => match self.settle(bytes, other) {
+                    Ok(true) => return Probe::Yes(Some(from.reversed())),
+                    Ok(false) => {}
+                    Err(Short) => answer = Probe::NeedMore,
+                },
+                Ok(false) => match self.command(bytes, self.own_commands) {
+                    Ok(true) => return Probe::Yes(Some(from)),
+                    Ok(false)
+                        if other.is_empty() && self.command(bytes, self.commands) == Ok(true) =>
+                    {
+                        answer = Probe::NeedMore;
+                    }
+                    Ok(false) => {}
+                    Err(Short) => answer = Probe::NeedMore,
+                },
+                Err(Short) => answer = Probe::NeedMore,
+            }
+        }
+        answer
+    }
+
+    fn greeting(&self, bytes: &[u8]) -> Result<bool, Short> {
+        any(self.greetings, |greeting| {
+            begins(bytes, greeting.as_bytes())
+        })
+    }
+
+    /// Whether a greeting is this protocol's, by its own words or by the client's answer to it.
+    fn settle(&self, greeting: &[u8], client: &[u8]) -> Result<bool, Short> {
+        let first = line(greeting)?;
+        if first
+            .iter()
+            .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+        {
+            return Ok(false);
+        }
+        if (self.names_itself)(first) {
+            return Ok(true);
+        }
+        if client.is_empty() {
+            return Err(Short);
+        }
+        self.command(client, self.commands)
+    }
+
+    fn command(&self, bytes: &[u8], commands: &[&str]) -> Result<bool, Short> {
+        any(commands, |command| {
+            let beginning = Reader::big(bytes).up_to(command.len());
+            if !begins(&beginning.to_ascii_uppercase(), command.as_bytes())? {
+                return Ok(false);
+            }
+            let mut r = Reader::big(bytes);
+            r.skip(command.len())?;
+            Ok(matches!(r.u8()?, b' ' | b'\r' | b'\n'))
+        })
+    }
+}
+
+/// Whether `test` is true of one of `list`.
+///
+/// # Errors
+/// `Short` if it is true of none, and undecided of one.
+fn any(list: &[&str], test: impl Fn(&str) -> Result<bool, Short>) -> Result<bool, Short> {
+    let mut answer = Ok(false);
+    for one in list {
+        match test(one) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(Short) => answer = Err(Short),
+        }
+    }
+    answer
+}
+
+/// The longest greeting that is waited for, in bytes: RFC 5321 4.5.3.1.5 allows 512.
+const MAX_LINE: usize = 512;
+
+/// Announces the first line of the side that greets, then is done.
+pub struct Greeting {
+    begins_with: &'static [&'static str],
+    lines: [Vec<u8>; 2],
+    /// The side whose greeting does not count.
+    deaf_to: Option<Direction>,
+}
+
+impl Greeting {
+    /// For a protocol in which greetings begin with one of these.
+    pub fn new(begins_with: &'static [&'static str]) -> Greeting {
+        Greeting {
+            begins_with,
+            lines: Default::default(),
+            deaf_to: None,
+        }
+    }
+
+    /// For a protocol in which both sides greet: only who was called counts, which is the product.
+    pub fn of_answer(begins_with: &'static [&'static str]) -> Greeting {
+        Greeting {
+            deaf_to: Some(Direction::Forward),
+            ..Greeting::new(begins_with)
+        }
+    }
+}
+
+impl Dissector for Greeting {
+    fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if self.deaf_to == Some(from) {
+            return Progress::More;
+        }
+        let held = &mut self.lines[from.index()];
+        let room = MAX_LINE.saturating_sub(held.len());
+        held.extend_from_slice(Reader::big(bytes).up_to(room));
+        match any(self.begins_with, |one| begins(held, one.as_bytes())) {
+            Ok(true) => match line(held) {
+                Ok(line) => {
+                    found.push(Claim::Announced(names::text(line)));
+                    Progress::Done
+                }
+                Err(Short) if held.len() >= MAX_LINE => Progress::Done,
+                Err(Short) => Progress::More,
+            },
+            // Both sides have spoken, and neither greeted.
+            Ok(false) if self.lines.iter().all(|line| !line.is_empty()) => Progress::Done,
+            _ => Progress::More,
+        }
+    }
+
+    fn gap(&mut self, from: Direction, _missing: Option<u64>) {
+        // A greeting with a hole in it is no greeting: this makes it none of the expected ones.
+        self.lines[from.index()].insert(0, 0);
+    }
+
+    fn finish(&mut self, _found: &mut Vec<Claim>) {}
+}
+
+/// A request or status line of the HTTP family: `METHOD target NAME/version` or `NAME/version code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine<'a> {
+    /// A request with its method.
+    Request(&'a [u8]),
+    /// A status line.
+    Status,
+    /// Neither.
+    Other,
+}
+
+/// The longest request line that is waited for: servers refuse longer ones (RFC 9112 3).
+const MAX_START_LINE: usize = 8000;
+
+/// Reads the first line of a message of the protocol that `version` begins: `HTTP/`, `RTSP/`, `SIP/`.
+///
+/// # Errors
+/// `Short` if the line is not complete and could still become one.
+pub fn start_line<'a>(bytes: &'a [u8], version: &str) -> Result<StartLine<'a>, Short> {
+    let version = version.as_bytes();
+    // A method that begins like the version is none: `begins` waits for the byte that tells.
+    if begins(bytes, version)? {
+        let mut r = Reader::big(bytes);
+        r.skip(version.len())?;
+        let [major, dot, minor, space] = match r.array() {
+            Ok(digits) => digits,
+            Err(Short) => return Err(Short),
+        };
+        let fits = major.is_ascii_digit() && dot == b'.' && minor.is_ascii_digit() && space == b' ';
+        return Ok(if fits {
+            StartLine::Status
+        } else {
+            StartLine::Other
+        });
+    }
+    let is_method_byte = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+    let method_len = bytes.iter().take_while(|byte| is_method_byte(byte)).count();
+    let rest = {
+        let mut r = Reader::big(bytes);
+        r.skip(method_len)?;
+        r.rest()
+    };
+    let could_be = match rest.first() {
+        Some(byte) => *byte == b' ' && (3..=20).contains(&method_len),
+        None => method_len <= 20,
+    };
+    if !could_be {
+        return Ok(StartLine::Other);
+    }
+    match line(bytes) {
+        Ok(line) => {
+            let method = Reader::big(line).up_to(method_len);
+            let last = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+            let fits = last.starts_with(version) && words(line).count() == 3;
+            Ok(if fits {
+                StartLine::Request(method)
+            } else {
+                StartLine::Other
+            })
+        }
+        Err(Short) if bytes.len() > MAX_START_LINE => Ok(StartLine::Other),
+        Err(Short) if bytes.iter().any(u8::is_ascii_control) && !bytes.ends_with(b"\r") => {
+            Ok(StartLine::Other)
+        }
+        Err(Short) => Err(Short),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::evidence::Direction::{Forward, Reverse};
+
+    #[test]
+    fn a_greeting_torn_at_every_byte_is_announced_once() {
+        let mut greeting = Greeting::new(&["220"]);
+        let mut found = Vec::new();
+        for byte in b"220 mail Microsoft ESMTP\r" {
+            let progress = greeting.feed(Reverse, &[*byte], &mut found);
+            assert_eq!(progress, Progress::More);
+        }
+        assert_eq!(greeting.feed(Reverse, b"\n", &mut found), Progress::Done);
+        assert_eq!(found, [Claim::Announced("220 mail Microsoft ESMTP".into())]);
+    }
+
+    #[test]
+    fn a_greeting_without_end_is_given_up() {
+        let mut greeting = Greeting::new(&["220"]);
+        let mut found = Vec::new();
+        let progress = greeting.feed(Reverse, &[b'2'; 100], &mut found);
+        assert_eq!((progress, greeting.lines[0].len()), (Progress::More, 0));
+        let mut greeting = Greeting::new(&["220"]);
+        greeting.feed(Reverse, b"220", &mut found);
+        let progress = greeting.feed(Reverse, &[b'x'; 9000], &mut found);
+        assert_eq!(progress, Progress::Done);
+        assert_eq!(greeting.lines[1].len(), MAX_LINE);
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_greeting_with_a_hole_is_not_announced() {
+        let mut greeting = Greeting::new(&["220"]);
+        let mut found = Vec::new();
+        greeting.feed(Reverse, b"220 mi", &mut found);
+        greeting.gap(Reverse, Some(10));
+        greeting.feed(Reverse, b"ready\r\n", &mut found);
+        greeting.feed(Forward, b"EHLO\r\n", &mut found);
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_start_line_is_undecided_until_its_end() {
+        let request = b"GET /index.html HTTP/1.1\r\n";
+        for len in 0..request.len() {
+            assert_eq!(start_line(&request[..len], "HTTP/"), Err(Short), "{len}");
+        }
+        assert_eq!(start_line(request, "HTTP/"), Ok(StartLine::Request(b"GET")));
+        assert_eq!(start_line(request, "RTSP/"), Ok(StartLine::Other));
+        assert_eq!(
+            start_line(b"HTTP/1.1 200 OK", "HTTP/"),
+            Ok(StartLine::Status)
+        );
+        assert_eq!(start_line(b"USER me\r\n", "HTTP/"), Ok(StartLine::Other));
+        assert_eq!(start_line(&[b'A'; 21], "HTTP/"), Ok(StartLine::Other));
+    }
+}
