@@ -57,7 +57,7 @@ struct Times {
 }
 
 /// A distribution of times. Its maximum is exact, the rest right to [`DIGITS`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Spread {
     histogram: Option<Histogram<u32>>,
     max: u64,
@@ -218,42 +218,39 @@ impl Stats {
 
     fn write_times(&self, out: &mut impl Write, catalog: &Catalog) -> io::Result<()> {
         let times = self.times(catalog);
-        let kinds: [(&str, fn(&ServiceTimes) -> Option<Percentiles>); 2] = [
-            ("handshake, µs", |times| times.handshake_us),
-            ("response, µs", |times| times.response_us),
-        ];
-        for (title, of) in kinds {
-            let mut rows: Vec<_> = (times.iter())
-                .filter_map(|times| Some((of(times)?, times.service.as_deref())))
-                .collect();
-            if rows.is_empty() {
-                continue;
-            }
+        let of_kind = |of: fn(&ServiceTimes) -> Option<Percentiles>| {
+            let row = |times| Some((of(times)?, times.service.as_deref()));
+            let mut rows: Vec<_> = times.iter().filter_map(row).collect();
             rows.sort_by_key(|(spread, _)| std::cmp::Reverse(spread.count));
-            writeln!(out)?;
-            let heads = ["count", "p50", "p90", "p99", "max"];
-            write!(out, "{title:<25}")?;
-            for (head, width) in heads.iter().zip(WIDTHS) {
-                write!(out, "{head:>width$}")?;
-            }
-            writeln!(out)?;
-            for (spread, service) in rows {
-                let Percentiles {
-                    count,
-                    p50,
-                    p90,
-                    p99,
-                    max,
-                } = spread;
-                write!(out, "  {:<23}", service.unwrap_or("(unknown)"))?;
-                for (number, width) in [count, p50, p90, p99, max].iter().zip(WIDTHS) {
-                    write!(out, "{number:>width$}")?;
-                }
-                writeln!(out)?;
-            }
-        }
-        Ok(())
+            rows
+        };
+        write_spreads(out, "handshake, µs", &of_kind(|times| times.handshake_us))?;
+        write_spreads(out, "response, µs", &of_kind(|times| times.response_us))
     }
+}
+
+fn write_spreads(
+    out: &mut impl Write,
+    title: &str,
+    rows: &[(Percentiles, Option<&str>)],
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    write!(out, "\n{title:<25}")?;
+    for (head, width) in ["count", "p50", "p90", "p99", "max"].iter().zip(WIDTHS) {
+        write!(out, "{head:>width$}")?;
+    }
+    writeln!(out)?;
+    for (spread, service) in rows {
+        write!(out, "  {:<23}", service.unwrap_or("(unknown)"))?;
+        let numbers = [spread.count, spread.p50, spread.p90, spread.p99, spread.max];
+        for (number, width) in numbers.iter().zip(WIDTHS) {
+            write!(out, "{number:>width$}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// The columns of the times: a count, then microseconds of up to an hour.
@@ -277,15 +274,6 @@ struct Body<'a> {
     flows: u64,
     given_up: &'a BTreeMap<&'static str, u64>,
     times: Vec<ServiceTimes>,
-}
-
-impl Default for Spread {
-    fn default() -> Spread {
-        Spread {
-            histogram: None,
-            max: 0,
-        }
-    }
 }
 
 impl Spread {

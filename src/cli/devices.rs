@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{Exit, Failure};
 use crate::report::escape::escape;
-use crate::source::device::{Listed, list};
+use crate::source::device::{DeviceError, Listed, list};
 use crate::source::link::link_name;
 
 /// Show which devices can be captured on, and why the others cannot.
@@ -68,8 +68,21 @@ fn line(device: &Listed) -> Line<'_> {
         description: device.description.as_deref(),
         addresses: &device.addresses,
         link: device.capture.as_ref().ok().map(|link| link_name(*link)),
-        error: device.capture.as_ref().err().map(|error| error.to_string()),
+        error: device
+            .capture
+            .as_ref()
+            .err()
+            .map(|error| reason(device, error)),
     }
+}
+
+/// Why it cannot be captured, without its name, which stands beside it.
+fn reason(device: &Listed, error: &DeviceError) -> String {
+    let text = error.to_string();
+    let rest = text
+        .strip_prefix(&device.name)
+        .and_then(|rest| rest.strip_prefix(": "));
+    rest.map(str::to_owned).unwrap_or(text)
 }
 
 fn text(out: &mut impl Write, device: &Listed) -> std::io::Result<()> {

@@ -19,7 +19,7 @@ impl Bar {
         if !is_wanted || !io::stderr().is_terminal() {
             return Bar(ProgressBar::hidden());
         }
-        let bar = ProgressBar::no_length();
+        let bar = ProgressBar::no_length().with_style(style("{decimal_bytes} read"));
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
         Bar(bar)
     }
@@ -30,10 +30,8 @@ impl Bar {
             && let Some(total) = progress.total
         {
             self.0.set_length(total);
-            self.0.set_style(
-                ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta} left")
-                    .expect("the template is well formed"),
-            );
+            let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {eta} left";
+            self.0.set_style(style(template));
         }
         self.0.set_position(progress.read);
     }
@@ -42,4 +40,8 @@ impl Bar {
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are well formed")
 }

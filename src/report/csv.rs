@@ -50,14 +50,18 @@ pub fn row<R>(
 }
 
 fn record<'a>(out: &mut impl Write, cells: impl Iterator<Item = Cow<'a, str>>) -> io::Result<()> {
+    // Into a row of its own first: a CSV writer that ends flushes whatever it writes to.
+    let mut row = Vec::with_capacity(BUFFER);
     let mut writer = csv::WriterBuilder::new()
         .buffer_capacity(BUFFER)
-        .from_writer(out);
+        .from_writer(&mut row);
     for cell in cells {
         writer.write_field(cell.as_bytes())?;
     }
     writer.write_record(None::<&[u8]>)?;
-    writer.flush()
+    writer.flush()?;
+    drop(writer);
+    out.write_all(&row)
 }
 
 /// A value as one text, as CSV and tables show it. Safe to look at.
@@ -119,4 +123,91 @@ fn ground(context: Context, ground: &Ground) -> String {
         line += &format!(" of {}", escape(capture));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::label::EvidenceKind;
+    use crate::attribute::label::LabelledFlow;
+    use crate::report::record::FLOW;
+    use crate::report::sample::{SAMR, captures, catalog, smb_session, unknown};
+
+    fn read_back(flow: &LabelledFlow) -> Vec<(String, String)> {
+        let (catalog, captures, mut out) = (catalog(), captures(), Vec::new());
+        let context = Context::new(&catalog, &captures).within(flow.flow.first_frame.capture);
+        header(&mut out, FLOW).expect("a vector takes all");
+        row(&mut out, context, FLOW, flow).expect("a vector takes all");
+        let mut reader = csv::Reader::from_reader(&out[..]);
+        let names = reader.headers().expect("a header").clone();
+        let cells = reader
+            .records()
+            .next()
+            .expect("a row")
+            .expect("well formed");
+        (names.iter().zip(&cells))
+            .map(|(name, cell)| (name.to_owned(), cell.to_owned()))
+            .collect()
+    }
+
+    fn cell_of(flow: &LabelledFlow, name: &str) -> String {
+        let row = read_back(flow);
+        row.into_iter()
+            .find(|(column, _)| column == name)
+            .expect(name)
+            .1
+    }
+
+    #[test]
+    fn a_row_has_a_cell_for_every_column() {
+        let names: Vec<_> = read_back(&unknown(2, 445))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(
+            names,
+            FLOW.iter().map(|column| column.name).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_empty() {
+        assert_eq!(cell_of(&unknown(2, 445), "service"), "");
+        assert_eq!(cell_of(&unknown(2, 445), "services"), "");
+    }
+
+    #[test]
+    fn lists_are_joined_in_one_cell() {
+        let flow = smb_session(&catalog(), 2);
+        assert_eq!(cell_of(&flow, "services"), "lanmanserver;Spooler");
+        assert_eq!(
+            cell_of(&flow, "evidence"),
+            format!("rpc-interface {SAMR} (samr) frame 16")
+        );
+    }
+
+    #[test]
+    fn an_interface_without_a_service_stands_for_itself() {
+        let mut flow = smb_session(&catalog(), 2);
+        flow.label.services[1].service = None;
+        assert!(cell_of(&flow, "services").starts_with("lanmanserver;12345778-"));
+    }
+
+    #[test]
+    fn quotes_commas_and_line_ends_stay_in_their_cell() {
+        let mut flow = smb_session(&catalog(), 2);
+        flow.label.application = Some("a,\"b\"\nc".to_owned());
+        assert_eq!(cell_of(&flow, "application"), r#"a,"b"\u{a}c"#);
+    }
+
+    #[test]
+    fn text_from_the_wire_is_no_formula() {
+        for text in ["=1+1", "+1", "-1", "@a"] {
+            assert_eq!(guarded(text), format!("'{text}"));
+        }
+        let mut flow = smb_session(&catalog(), 2);
+        flow.label.evidence[0].kind = EvidenceKind::Banner;
+        flow.label.evidence[0].value = "=cmd".to_owned();
+        assert!(cell_of(&flow, "evidence").starts_with("banner =cmd"));
+    }
 }

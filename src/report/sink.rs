@@ -207,3 +207,120 @@ fn all<R>(
         Format::Table(width) => out.write_all(table(context, width, rows).as_bytes()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+    use crate::report::sample::{captures, catalog, unknown};
+
+    /// An output that hands on what is flushed to it.
+    struct Lent {
+        written: Vec<u8>,
+        flushed: Sender<Vec<u8>>,
+    }
+
+    impl Write for Lent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            let all = std::mem::take(&mut self.written);
+            self.flushed
+                .send(all)
+                .map_err(|_| io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    /// What is flushed by each flow, and at the end.
+    fn flushed(by: By, format: Format, pace: Pace, flows: u8) -> Vec<String> {
+        let (catalog, captures) = (catalog(), captures());
+        let context = Context::new(&catalog, &captures);
+        let (send, receive) = channel();
+        let lent = Lent {
+            written: Vec::new(),
+            flushed: send,
+        };
+        let mut sink = Sink::new(Box::new(lent), by, format, pace);
+        for client in 2..2 + flows {
+            sink.flow(context, &unknown(client, 445))
+                .expect("it takes all");
+        }
+        sink.finish(context, &[]).expect("it takes all");
+        receive
+            .iter()
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
+            .collect()
+    }
+
+    #[test]
+    fn every_format_writes_every_kind_of_row() {
+        for by in [By::Service, By::Flow, By::Host] {
+            for format in [Format::Table(Some(80)), Format::Ndjson, Format::Csv] {
+                let text = flushed(by, format, Pace::Whole, 2).concat();
+                assert!(text.lines().count() >= 1, "{by:?} {format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_flow_csv_still_has_its_header_and_ndjson_nothing() {
+        for by in [By::Service, By::Flow, By::Host, By::Endpoint] {
+            assert_eq!(
+                flushed(by, Format::Csv, Pace::Whole, 0)
+                    .concat()
+                    .lines()
+                    .count(),
+                1
+            );
+            assert_eq!(flushed(by, Format::Ndjson, Pace::Whole, 0).concat(), "");
+        }
+    }
+
+    #[test]
+    fn live_each_flow_is_flushed_as_it_ends() {
+        for format in [Format::Table(None), Format::Ndjson, Format::Csv] {
+            let parts = flushed(By::Flow, format, Pace::Live, 3);
+            assert_eq!(parts.len(), 3 + 1, "{format:?}");
+            assert!(
+                parts[..3].iter().all(|part| part.ends_with('\n')),
+                "{format:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_table_of_flows_goes_out_page_by_page() {
+        let (catalog, captures) = (catalog(), captures());
+        let context = Context::new(&catalog, &captures);
+        let mut flows = Flows::default();
+        let mut out = Vec::new();
+        let flow = unknown(2, 445);
+        for _ in 0..PAGE + 1 {
+            let format = Format::Table(Some(120));
+            (flows.add(&mut out, format, Pace::Whole, context, &flow)).expect("it takes all");
+        }
+        assert_eq!(flows.page.len(), 1);
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), PAGE + 1);
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_an_error_of_that_kind() {
+        let (catalog, captures) = (catalog(), captures());
+        let (send, receive) = channel();
+        drop(receive);
+        let lent = Lent {
+            written: Vec::new(),
+            flushed: send,
+        };
+        let mut sink = Sink::new(Box::new(lent), By::Flow, Format::Ndjson, Pace::Live);
+        let error = sink.flow(Context::new(&catalog, &captures), &unknown(2, 445));
+        assert_eq!(
+            error.map_err(|error| error.kind()),
+            Err(io::ErrorKind::BrokenPipe)
+        );
+    }
+}

@@ -290,9 +290,9 @@ fn strongest(row: &ServiceRow) -> Basis {
 
 fn colour(basis: Basis) -> Color {
     match basis {
-        Basis::Content => Color::Green,
-        Basis::Endpoint => Color::Cyan,
-        Basis::Port | Basis::SharedPort | Basis::IpProtocol => Color::Yellow,
+        Basis::Content => Color::DarkGreen,
+        Basis::Endpoint => Color::DarkCyan,
+        Basis::Port | Basis::SharedPort | Basis::IpProtocol => Color::DarkYellow,
         Basis::None => Color::DarkGrey,
     }
 }
@@ -399,6 +399,127 @@ pub fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::attribute::label::EvidenceKind;
+    use crate::catalog::Catalog;
+    use crate::model::five_tuple::IpProtocol;
+    use crate::model::time::Timestamp;
+    use crate::report::sample::{
+        SAMR, captures, catalog, frame, named, service, smb_session, unknown,
+    };
+    use crate::report::summary::host::ByHost;
+    use crate::report::summary::service::ByService;
+
+    /// A small office.
+    fn office(catalog: &Catalog) -> Vec<LabelledFlow> {
+        let named = |client, port, id, basis| named(client, port, service(catalog, id), basis);
+        (2..5)
+            .flat_map(|client| {
+                let mut web = unknown(client, 443);
+                web.label.application = Some("HTTPS".to_owned());
+                web.label.candidates = vec![service(catalog, "W3SVC")];
+                [
+                    named(client, 49_152, "LSASS", Basis::Content),
+                    named(client, 49_155, "LSASS", Basis::Endpoint),
+                    named(client, 135, "RpcSs", Basis::SharedPort),
+                    smb_session(catalog, client),
+                    unknown(client, 50_123),
+                    web,
+                ]
+            })
+            .collect()
+    }
+
+    fn endpoint_rows(catalog: &Catalog) -> Vec<EndpointRow> {
+        vec![EndpointRow {
+            server: [10, 0, 0, 1].into(),
+            protocol: IpProtocol::TCP,
+            port: 49_155,
+            pipe: None,
+            interfaces: vec![SAMR],
+            services: vec![service(catalog, "LSASS")],
+            learned: frame(11),
+            how: EvidenceKind::EndpointMap,
+            since: Timestamp::from_nanos(0),
+            until: None,
+        }]
+    }
+
+    /// Every table at this width, without its colours.
+    fn tables(width: Width) -> [String; 4] {
+        let (catalog, captures) = (catalog(), captures());
+        let context = Context::new(&catalog, &captures);
+        let (mut services_by, mut hosts_by) = (ByService::default(), ByHost::default());
+        let mut cells = Vec::new();
+        for flow in office(&catalog) {
+            services_by.add(&flow);
+            hosts_by.add(&flow);
+            cells.push(FlowCells::new(context, &flow));
+        }
+        [
+            services(context, width, &services_by.rows()),
+            flows(width, &cells),
+            hosts(context, width, &hosts_by.rows()),
+            endpoints(context, width, &endpoint_rows(&catalog)),
+        ]
+        .map(|table| anstream::adapter::strip_str(&table).to_string())
+    }
+
+    #[test]
+    fn no_table_is_wider_than_it_may_be() {
+        for width in [80, 120] {
+            for line in tables(Some(width)).iter().flat_map(|table| table.lines()) {
+                assert!(line.chars().count() <= width.into(), "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_table_has_a_line_for_each_row() {
+        let [services, flows, hosts, endpoints] = tables(Some(150));
+        assert_eq!(services.lines().count(), 1 + 6, "{services}");
+        assert_eq!(flows.lines().count(), 1 + 18, "{flows}");
+        assert_eq!(hosts.lines().count(), 1 + 4, "{hosts}");
+        assert_eq!(endpoints.lines().count(), 1 + 1, "{endpoints}");
+    }
+
+    #[test]
+    fn what_a_listener_carried_stands_under_it() {
+        let [services, ..] = tables(None);
+        let lines: Vec<_> = services.lines().collect();
+        let listener = lines
+            .iter()
+            .position(|line| line.starts_with("Server (lanmanserver)"));
+        let below = lines[listener.expect("it is there") + 1];
+        assert!(
+            below.starts_with("└ via SMB: Print Spooler (Spooler)"),
+            "{below}"
+        );
+    }
+
+    #[test]
+    fn unknown_flows_say_what_they_could_be() {
+        let [services, ..] = tables(None);
+        assert!(services.contains("(unknown) tcp"), "{services}");
+        let web = services
+            .lines()
+            .find(|line| line.starts_with("(unknown) HTTPS"));
+        assert!(
+            web.is_some_and(|line| line.ends_with("candidates W3SVC")),
+            "{services}"
+        );
+    }
+
+    #[test]
+    fn a_narrow_table_of_flows_has_the_reason_below_the_flow() {
+        let [_, flows, ..] = tables(Some(80));
+        assert!(
+            flows
+                .lines()
+                .any(|line| line == "    RPC: BIND accepted (samr), frame 16"),
+            "{flows}"
+        );
+    }
 
     #[test]
     fn bytes_read_in_units_of_a_thousand() {

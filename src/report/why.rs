@@ -88,3 +88,75 @@ fn short(text: &str) -> String {
         None => escape(text).into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::packet::{CaptureId, Frame};
+    use crate::report::sample::{captures, catalog, frame, named, service, unknown};
+
+    fn said(change: impl Fn(&mut LabelledFlow)) -> String {
+        let (catalog, captures) = (catalog(), captures());
+        let mut flow = named(2, 49_152, service(&catalog, "LSASS"), Basis::Content);
+        change(&mut flow);
+        why(Context::new(&catalog, &captures), &flow)
+    }
+
+    #[test]
+    fn a_binding_is_named_with_its_frame() {
+        assert_eq!(said(|_| ()), "BIND accepted (samr), frame 16");
+    }
+
+    #[test]
+    fn an_interface_without_a_name_is_named_by_its_uuid() {
+        let text = said(|flow| flow.label.evidence[0].name = None);
+        assert!(
+            text.starts_with("BIND accepted (12345778-1234-abcd-"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_answer_in_another_capture_names_it() {
+        let text = said(|flow| {
+            flow.label.basis = Basis::Endpoint;
+            flow.label.evidence[0].kind = EvidenceKind::EndpointMap;
+            flow.label.evidence[0].frame = Some(Frame {
+                capture: CaptureId(1),
+                ..frame(11)
+            });
+        });
+        assert_eq!(text, "endpoint mapper said so, frame 11 of dc.pcap");
+    }
+
+    #[test]
+    fn the_listener_of_a_shared_port_is_called_that() {
+        let text = said(|flow| {
+            flow.label.basis = Basis::SharedPort;
+            flow.label.evidence[0].kind = EvidenceKind::Port;
+            flow.label.evidence[0].value = "445/tcp".to_owned();
+            flow.label.evidence[0].frame = None;
+        });
+        assert_eq!(text, "port 445/tcp, its listener");
+    }
+
+    #[test]
+    fn an_unknown_flow_says_what_it_could_be() {
+        let (catalog, captures) = (catalog(), captures());
+        let mut flow = unknown(2, 443);
+        let context = Context::new(&catalog, &captures);
+        assert_eq!(why(context, &flow), "no service named");
+        flow.label.candidates = vec![service(&catalog, "W3SVC")];
+        assert_eq!(why(context, &flow), "could be W3SVC");
+    }
+
+    #[test]
+    fn what_a_peer_sent_is_escaped_and_cut() {
+        let text = said(|flow| {
+            flow.label.evidence[0].kind = EvidenceKind::Banner;
+            flow.label.evidence[0].value = format!("\u{1b}[31m{}", "x".repeat(1000));
+        });
+        assert!(text.starts_with(r#"says "\u{1b}[31mxxx"#), "{text}");
+        assert!(text.chars().count() < 80, "{text}");
+    }
+}

@@ -164,3 +164,83 @@ fn product(flow: &LabelledFlow) -> Option<String> {
     let banner = (flow.label.evidence.iter()).find(|ground| ground.kind == EvidenceKind::Banner)?;
     Some(banner.value.chars().take(MAX_PRODUCT).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::label::{Basis, Ground};
+    use crate::report::sample::{catalog, frame, named, service, smb_session, unknown};
+
+    fn row(flows: &[LabelledFlow], host: u8) -> HostRow {
+        let mut by = ByHost::default();
+        flows.iter().for_each(|flow| by.add(flow));
+        let host = IpAddr::from([10, 0, 0, host]);
+        let found = by.rows().into_iter().find(|row| row.host == Some(host));
+        found.expect("the host took part")
+    }
+
+    #[test]
+    fn the_server_offers_what_the_client_uses() {
+        let catalog = catalog();
+        let flows = [smb_session(&catalog, 2)];
+        let (client, server) = (row(&flows, 2), row(&flows, 1));
+        assert_eq!(server.offers.len(), 2);
+        assert_eq!(
+            (&client.uses, &client.offers),
+            (&server.offers, &Vec::new())
+        );
+        assert_eq!((client.ttl, server.ttl), (Some(128), Some(64)));
+    }
+
+    #[test]
+    fn what_was_asked_for_and_not_answered_is_not_offered() {
+        let mut flow = named(
+            2,
+            445,
+            service(&catalog(), "lanmanserver"),
+            Basis::SharedPort,
+        );
+        flow.flow.state = State::Unanswered;
+        assert_eq!(row(std::slice::from_ref(&flow), 1).offers, []);
+        assert_eq!(row(&[flow], 2).uses, []);
+    }
+
+    #[test]
+    fn a_host_that_talks_to_itself_took_part_once() {
+        let flow = unknown(1, 445);
+        assert_eq!(
+            (row(&[flow.clone()], 1).flows, row(&[flow], 1).bytes),
+            (1, 2300)
+        );
+    }
+
+    #[test]
+    fn a_product_is_the_servers_and_cut() {
+        let mut flow = unknown(2, 80);
+        flow.label.evidence = vec![Ground {
+            kind: EvidenceKind::Banner,
+            value: "x".repeat(1000),
+            name: None,
+            frame: Some(frame(4)),
+        }];
+        let product = row(&[flow.clone()], 1).product.expect("it named itself");
+        assert_eq!(product.len(), MAX_PRODUCT);
+        assert_eq!(row(&[flow], 2).product, None);
+    }
+
+    #[test]
+    fn hosts_beyond_the_bound_are_counted_together() {
+        let mut by = ByHost::default();
+        for n in 0..MAX_HOSTS as u32 + 10 {
+            let mut flow = unknown(2, 80);
+            flow.flow.tuple.source.address = std::net::Ipv4Addr::from(0x0b00_0000 + n).into();
+            by.add(&flow);
+        }
+        let rows = by.rows();
+        assert_eq!(rows.len(), MAX_HOSTS + 1);
+        assert_eq!(
+            rows.last().map(|row| (row.host, row.flows)),
+            Some((None, 11))
+        );
+    }
+}

@@ -360,3 +360,105 @@ impl Addresses {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::report::sample::{catalog, named, service, smb_session, unknown};
+
+    fn rows(flows: &[LabelledFlow]) -> Vec<ServiceRow> {
+        let mut by = ByService::default();
+        flows.iter().for_each(|flow| by.add(flow));
+        by.rows()
+    }
+
+    fn ids(catalog: &Catalog, rows: &[ServiceRow]) -> Vec<String> {
+        let id = |row: &ServiceRow| match row.service() {
+            Some(service) => catalog.service(service).id.clone(),
+            None => row.applications.join(","),
+        };
+        rows.iter().map(id).collect()
+    }
+
+    #[test]
+    fn flows_clients_and_servers_are_counted_apart() {
+        let lsass = service(&catalog(), "LSASS");
+        let flow = |client, basis| named(client, 49_152, lsass, basis);
+        let rows = rows(&[
+            flow(2, Basis::Content),
+            flow(2, Basis::Port),
+            flow(3, Basis::Content),
+        ]);
+        let [row] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!(
+            (row.flows, row.clients.told_apart, row.servers.told_apart),
+            (3, 2, 1)
+        );
+        assert_eq!((row.packets, row.bytes), (Some(15), 6900));
+        assert_eq!(row.known, [2, 0, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_an_smb_session_reached_stands_under_its_listener_and_counts_there_once() {
+        let catalog = catalog();
+        let rows = rows(&[smb_session(&catalog, 2)]);
+        assert_eq!(ids(&catalog, &rows), ["lanmanserver", "Spooler"]);
+        let [whole, part] = &rows[..] else {
+            panic!("{rows:?}")
+        };
+        assert_eq!((whole.bytes, whole.listener()), (2300, None));
+        assert_eq!((part.bytes, part.listener()), (900, whole.service()));
+        assert_eq!(part.reached.and_then(|reached| reached.via), Some("smb"));
+    }
+
+    #[test]
+    fn unknown_flows_come_last_and_are_grouped_by_application() {
+        let catalog = catalog();
+        let mut tls = unknown(2, 443);
+        tls.label.application = Some("HTTPS".to_owned());
+        tls.label.candidates = vec![service(&catalog, "W3SVC")];
+        tls.flow.bytes = [1_000_000, 0];
+        let lsass = named(2, 49_152, service(&catalog, "LSASS"), Basis::Content);
+        let rows = rows(&[tls, unknown(2, 50_001), unknown(3, 50_002), lsass]);
+        assert_eq!(ids(&catalog, &rows), ["LSASS", "HTTPS", "tcp"]);
+        assert_eq!((rows[1].candidates().len(), rows[2].flows), (1, 2));
+    }
+
+    #[test]
+    fn beyond_the_bound_addresses_are_counted_as_at_least() {
+        let mut addresses = Addresses::default();
+        let mut left = 2;
+        for last in [1, 2, 2, 3] {
+            addresses.add(IpAddr::from([10, 0, 0, last]), &mut left);
+        }
+        let count = Count {
+            told_apart: 2,
+            at_least: true,
+        };
+        assert_eq!(addresses.count(), count);
+    }
+
+    #[test]
+    fn beyond_the_bound_groups_are_counted_by_protocol() {
+        let mut by = ByService::default();
+        for n in 0..MAX_GROUPS + 10 {
+            let mut flow = unknown(2, 1);
+            flow.label.application = Some(format!("application {n}"));
+            by.add(&flow);
+        }
+        let rows = by.rows();
+        assert_eq!(rows.len(), MAX_GROUPS + 1);
+        assert_eq!(
+            rows.iter().map(|row| row.flows).sum::<u64>(),
+            MAX_GROUPS as u64 + 10
+        );
+    }
+
+    #[test]
+    fn the_bases_stand_in_the_order_of_their_numbers() {
+        for (place, basis) in BASES.iter().enumerate() {
+            assert_eq!(*basis as usize, place);
+        }
+    }
+}
