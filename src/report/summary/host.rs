@@ -209,7 +209,10 @@ mod tests {
     fn a_host_that_talks_to_itself_took_part_once() {
         let flow = unknown(1, 445);
         assert_eq!(
-            (row(&[flow.clone()], 1).flows, row(&[flow], 1).bytes),
+            (
+                row(std::slice::from_ref(&flow), 1).flows,
+                row(&[flow], 1).bytes
+            ),
             (1, 2300)
         );
     }
