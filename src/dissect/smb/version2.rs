@@ -129,18 +129,23 @@ fn see_one(
             pipes.connect(header.tree, share);
         }
         (command::CREATE, Kind::Request) => {
-            if pipes.share(header.tree) == Some(Share::Pipes)
+            let share = pipes.share(header.tree);
+            if share != Some(Share::Other)
                 && let Some(name) = names::pipe(&name(message)?)
             {
-                pipes.ask(header.exchange, Asked::Open(name));
+                pipes.ask(header.exchange, Asked::Open(name, share));
             }
         }
         (command::CREATE, Kind::Answer) if header.status != PENDING => {
-            if let Some(Asked::Open(name)) = pipes.answered(header.exchange)
+            if let Some(Asked::Open(name, share)) = pipes.answered(header.exchange)
                 && header.has_succeeded()
             {
                 body.skip(64)?;
-                pipes.open(file(&mut body)?, name, found);
+                let file = file(&mut body)?;
+                match share {
+                    Some(_) => pipes.open(file, name, found),
+                    None => pipes.open_candidate(file, name),
+                }
             }
         }
         (command::CLOSE, Kind::Request) => {
