@@ -87,7 +87,7 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         (command::CLOSE | command::READ, Kind::Request) => true,
         (command::READ, Kind::Answer) => pipes.is_asked(header.exchange),
         (command::WRITE, Kind::Request) => {
-            write(head, usize::MAX).is_ok_and(|(file, beginning)| pipes.follows(file, beginning))
+            write(head).is_ok_and(|(file, beginning)| pipes.follows(file, beginning))
         }
         _ => false,
     }
@@ -153,7 +153,7 @@ fn see_one(
             pipes.close(file(&mut body)?);
         }
         (command::WRITE, Kind::Request) => {
-            let (file, data) = write(message, usize::MAX)?;
+            let (file, data) = write(message)?;
             pipes.data(file, from, data, found);
         }
         (command::READ, Kind::Request) => {
@@ -199,8 +199,8 @@ fn name(message: &[u8]) -> Result<String, Short> {
     Ok(names::utf16(part(message, offset.into(), len.into())?))
 }
 
-/// The file of a write and its data, as much as is there but at most `most` bytes.
-fn write(message: &[u8], most: usize) -> Result<(File, &[u8]), Short> {
+/// The file of a write and its data, as much as is there.
+fn write(message: &[u8]) -> Result<(File, &[u8]), Short> {
     let mut r = Reader::little(message);
     r.skip(HEADER_LEN + 2)?;
     let (offset, len, _at) = (r.u16()?, r.u32()?, r.u64()?);
@@ -208,7 +208,7 @@ fn write(message: &[u8], most: usize) -> Result<(File, &[u8]), Short> {
     let mut data = Reader::little(message);
     data.skip(offset.into())?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
-    Ok((file, data.up_to(len.min(most))))
+    Ok((file, data.up_to(len)))
 }
 
 fn file(r: &mut Reader) -> Result<File, Short> {
