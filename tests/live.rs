@@ -12,15 +12,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A DNS query for `example.com`, and what a server might say: that there is no such name.
-const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
-const ANSWER: &[u8] = b"\x12\x34\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
+const QUERY: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
+const ANSWER: &[u8] =
+    b"\x12\x34\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
 
 /// How long anything here may take before the test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The device that carries this machine's talk with itself.
 fn loopback() -> &'static str {
-    if cfg!(target_os = "linux") { "lo" } else { "lo0" }
+    if cfg!(target_os = "linux") {
+        "lo"
+    } else {
+        "lo0"
+    }
 }
 
 fn wiretag() -> Command {
@@ -31,10 +37,15 @@ fn wiretag() -> Command {
 fn may_capture() -> bool {
     let devices = wiretag().arg("devices").output().expect("the program runs");
     let text = String::from_utf8_lossy(&devices.stdout).into_owned();
-    let may = (text.split_inclusive('\n').skip_while(|line| line.split_whitespace().next() != Some(loopback())))
-        .take(3)
-        .any(|line| line.contains("can be captured") && !line.contains("cannot"));
-    assert!(may || std::env::var_os("CI").is_none(), "CI may not capture:\n{text}");
+    let may = (text
+        .split_inclusive('\n')
+        .skip_while(|line| line.split_whitespace().next() != Some(loopback())))
+    .take(3)
+    .any(|line| line.contains("can be captured") && !line.contains("cannot"));
+    assert!(
+        may || std::env::var_os("CI").is_none(),
+        "CI may not capture:\n{text}"
+    );
     if !may {
         eprintln!("not run: this process may not capture on {}", loopback());
     }
@@ -45,7 +56,14 @@ fn may_capture() -> bool {
 /// is heard.
 fn watch(arguments: &[&str]) -> Child {
     let mut child = wiretag()
-        .args(["watch", "--immediate", "-i", loopback(), "--format", "ndjson"])
+        .args([
+            "watch",
+            "--immediate",
+            "-i",
+            loopback(),
+            "--format",
+            "ndjson",
+        ])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -70,7 +88,10 @@ fn end(mut child: Child) -> (Vec<Value>, String, Option<i32>) {
         let parse = |line: std::io::Result<String>| {
             serde_json::from_str(&line.expect("a pipe")).expect("each line is one JSON object")
         };
-        BufReader::new(stdout).lines().map(parse).collect::<Vec<Value>>()
+        BufReader::new(stdout)
+            .lines()
+            .map(parse)
+            .collect::<Vec<Value>>()
     });
     let mut stderr = child.stderr.take().expect("it is piped");
     let words = thread::spawn(move || {
