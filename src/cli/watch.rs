@@ -16,6 +16,7 @@ use crate::report::column::{Capture, Context};
 use crate::report::sink::{By, Format, Pace, Sink};
 use crate::run::{self, Limits};
 use crate::source::device::{Device, DeviceError, DeviceOptions};
+use crate::source::link::link_name;
 
 /// Label flows live, as they end, and show who is talking at the end.
 #[derive(Args, Debug)]
@@ -113,6 +114,13 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         duration: arguments.duration.map(|span| span.0),
     };
 
+    for device in &devices {
+        let link = link_name(device.link());
+        say(&format!(
+            "capturing on {} ({link}); Ctrl-C ends",
+            device.name()
+        ));
+    }
     let writing = &arguments.writing;
     let (output, mut sinks) = sinks(writing)?;
     let (outcome, failures) =

@@ -25,6 +25,18 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(Reader::big(line).up_to(MAX_TEXT)).into_owned()
 }
 
+/// UTF-16 text, little-endian as Windows sends it, up to its first NUL and cut to a bound; what is
+/// no UTF-16 is replaced.
+pub fn utf16(bytes: &[u8]) -> String {
+    let mut r = Reader::little(bytes);
+    let units = std::iter::from_fn(|| r.u16().ok())
+        .take_while(|unit| *unit != 0)
+        .take(MAX_PIPE * 2);
+    char::decode_utf16(units)
+        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! NetBIOS session service (RFC 1002 4.3): asks for a name, then carries SMB.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, netbios_name, probe_stream};
+use crate::dissect::{Definition, Input, Look, Role, netbios_name, probe_stream, smb};
 use crate::model::protocol::Protocol;
 
 /// NetBIOS sessions over TCP.
@@ -10,7 +10,7 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[139],
     probe: |opening| probe_stream(opening, look),
-    follow: None,
+    follow: Some(smb::follow_netbios),
 };
 
 /// Packet types (RFC 1002 4.3.1).

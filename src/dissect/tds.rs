@@ -1,17 +1,26 @@
 //! Tabular Data Stream (MS-TDS): SQL Server.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, probe_stream};
+use crate::dissect::{Definition, Input, Look, Opening, Probe, Role, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// TDS over TCP.
 pub const STREAM: Definition = Definition {
     protocol: Protocol::Tds,
     input: Input::Stream,
-    usual_ports: &[1433],
-    probe: |opening| probe_stream(opening, look),
+    usual_ports: &[PORT],
+    probe,
     follow: None,
 };
+
+const PORT: u16 = 1433;
+
+fn probe(opening: &Opening) -> Probe {
+    match probe_stream(opening, look) {
+        Probe::No if opening.has_port(PORT) && !opening.from_start => probe_stream(opening, packet),
+        answer => answer,
+    }
+}
 
 /// Packet types (MS-TDS 2.2.3.1.1).
 mod kind {
@@ -36,6 +45,20 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
         kind::RESULT if is_prelogin(&mut r.clone())? || is_result(&mut r)? => {
             Look::By(Role::Server)
         }
+        _ => Look::Other,
+    })
+}
+
+/// Any packet that fills its segment, of a stream that was not seen from its start: that is little
+/// to go by, so the port must agree.
+fn packet(bytes: &[u8]) -> Result<Look, Short> {
+    let mut r = Reader::big(bytes);
+    let (kind, status, len) = (r.u8()?, r.u8()?, usize::from(r.u16()?));
+    let (_process, _number, window) = (r.u16()?, r.u8()?, r.u8()?);
+    let fits = len == bytes.len() && status & !0x1f == 0 && window == 0;
+    Ok(match kind {
+        1..=3 | 6 | 7 | 14 if fits => Look::By(Role::Client),
+        kind::RESULT if fits => Look::By(Role::Server),
         _ => Look::Other,
     })
 }

@@ -187,9 +187,9 @@ impl FlowTable {
         ended: &mut Vec<EndedFlow>,
         findings: &mut Vec<Finding>,
     ) {
-        for queue in 0..self.queues.len() {
+        for (queue, silence) in SILENCES.into_iter().enumerate() {
             while let Some(due) = self.queues[queue].front().copied() {
-                if due.heard.after(SILENCES[queue]) >= now {
+                if due.heard.after(silence) >= now {
                     break;
                 }
                 self.queues[queue].pop_front();

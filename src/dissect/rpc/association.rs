@@ -21,7 +21,7 @@ const MAX_CALLS: usize = 256;
 
 /// Bytes of the endpoint mapper's answers that wait for their last fragment. A listing of 500
 /// entries, the most that clients ask for, has about 100 kB.
-const MAX_STUBS: usize = 1 << 20;
+const MAX_STUBS: usize = 256 * 1024;
 
 /// What is known of one connection.
 #[derive(Default)]

@@ -107,7 +107,6 @@ impl Header {
         let fits = !is_longer && is_long_enough(bytes, HEADER_LEN + len);
         let is_rpc = version == 4
             && kind <= 10
-            && flags & 0x81 == 0
             && flags2 & 0xf8 == 0
             && integers & 0xee == 0
             && floats <= 3
@@ -145,7 +144,7 @@ impl Header {
 const MAX_INTERFACES: usize = 256;
 
 /// Bytes of the endpoint mapper's answers that wait for their last fragment.
-const MAX_STUB: usize = 1 << 20;
+const MAX_STUB: usize = 256 * 1024;
 
 /// Follows the calls of one flow.
 #[derive(Default)]
@@ -349,7 +348,7 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(Header::recognise(&bytes[..len]).is_none(), "{len}");
         }
-        for (place, value) in [(0, 5), (1, 11), (2, 0x80), (3, 0x10), (4, 0x22), (6, 1)] {
+        for (place, value) in [(0, 5), (1, 11), (3, 0x10), (4, 0x22), (6, 1)] {
             let mut other = bytes.clone();
             other[place] = value;
             assert!(Header::recognise(&other).is_none(), "{place}");

@@ -207,11 +207,9 @@ mod tests {
 
     #[test]
     fn a_host_that_talks_to_itself_took_part_once() {
-        let flow = unknown(1, 445);
-        assert_eq!(
-            (row(&[flow.clone()], 1).flows, row(&[flow], 1).bytes),
-            (1, 2300)
-        );
+        let flows = [unknown(1, 445)];
+        let host = row(&flows, 1);
+        assert_eq!((host.flows, host.bytes), (1, 2300));
     }
 
     #[test]

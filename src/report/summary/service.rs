@@ -290,8 +290,12 @@ impl ByService {
 }
 
 fn application(flow: &LabelledFlow) -> String {
-    let known = flow.label.application.clone();
-    known.unwrap_or_else(|| flow.flow.tuple.protocol.to_string())
+    let protocol = flow.flow.tuple.protocol;
+    match &flow.label.application {
+        Some(application) => application.clone(),
+        None if protocol.has_ports() => protocol.to_string(),
+        None => format!("IP protocol {protocol}"),
+    }
 }
 
 #[derive(Debug, Default)]

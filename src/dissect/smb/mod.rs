@@ -1,7 +1,15 @@
-//! Server Message Block (MS-CIFS, MS-SMB2), each message after a four-byte length.
+//! Server Message Block (MS-CIFS, MS-SMB2): which pipes are opened, and the RPC inside them.
+//!
+//! [`session`] cuts the streams into messages and keeps what [`version1`] and [`version2`] read out
+//! of them; [`pipes`] follows what is written to and read from each pipe.
+
+mod pipes;
+mod session;
+mod version1;
+mod version2;
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, probe_stream};
+use crate::dissect::{Definition, Dissector, Input, Look, Opening, Role, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// SMB over TCP.
@@ -10,8 +18,13 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[445, 139],
     probe: |opening| probe_stream(opening, look),
-    follow: None,
+    follow: Some(|_| Box::new(session::Session::default())),
 };
+
+/// Follows a NetBIOS session, in which SMB comes later if at all: it is claimed when it does.
+pub fn follow_netbios(_opening: &Opening) -> Box<dyn Dissector> {
+    Box::new(session::Session::before_smb())
+}
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
     let mut r = Reader::little(bytes);
