@@ -1,0 +1,152 @@
+//! What several tests need: the program, what it said, and the project's captures.
+
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+/// What the program said, and how it ended.
+pub struct Run {
+    /// None if a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Run {
+    fn new(output: Output) -> Run {
+        let run = Run {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        run
+    }
+
+    /// The lines of standard output, each one JSON object.
+    pub fn rows(&self) -> Vec<Json> {
+        rows(&self.stdout)
+    }
+
+    /// The body of the `{"stats":…}` line on stderr.
+    pub fn stats(&self) -> Json {
+        let line = (self
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("{\"stats\"")))
+        .unwrap_or_else(|| panic!("no statistics in:\n{}", self.stderr));
+        let mut line: Json = serde_json::from_str(line).expect("statistics are JSON");
+        line["stats"].take()
+    }
+}
+
+/// The lines of NDJSON.
+pub fn rows(ndjson: &[u8]) -> Vec<Json> {
+    let text = std::str::from_utf8(ndjson).expect("NDJSON is UTF-8");
+    assert!(text.is_empty() || text.ends_with('\n'), "half a line");
+    (text.lines())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+/// The program, in the project's folder.
+pub fn wiretag() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wiretag"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs the program with these arguments.
+pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+    let output = wiretag().args(arguments).output();
+    Run::new(output.expect("the program runs"))
+}
+
+/// Runs the program with these arguments and this on its standard input.
+pub fn run_with(arguments: &[&str], input: &[u8]) -> Run {
+    let mut command = wiretag();
+    command.args(arguments);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped());
+    command.stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program runs");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // A program that has seen enough closes its end: that is for the caller to judge.
+            let _ = stdin.write_all(input);
+        });
+        Run::new(child.wait_with_output().expect("the program ends"))
+    })
+}
+
+/// The rows by flow of these captures, and what else was said.
+pub fn label(captures: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+    let fixed = ["label", "--by", "flow", "--format", "ndjson", "--stats"];
+    let mut arguments: Vec<_> = fixed
+        .iter()
+        .map(|word| OsStr::new(word).to_owned())
+        .collect();
+    arguments.extend(captures.into_iter().map(|path| path.as_ref().to_owned()));
+    run(arguments)
+}
+
+/// The project's captures, `pcaps/NAME.pcapng`, in the order of their names.
+pub fn pcaps() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
+    let entries = fs::read_dir(folder).expect("pcaps can be read");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("pcaps can be read").file_name())
+        .filter(|name| Path::new(name).extension() == Some(OsStr::new("pcapng")))
+        .map(|name| Path::new("pcaps").join(name))
+        .collect();
+    names.sort();
+    assert!(
+        names.len() > 20,
+        "pcaps has more captures than {}",
+        names.len()
+    );
+    names
+}
+
+/// The bytes of a file of the project.
+pub fn bytes(path: &Path) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is there")
+}
+
+/// Where the blocks of a little-endian pcapng file of ours lie, the section header first.
+pub fn blocks(pcapng: &[u8]) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    while start < pcapng.len() {
+        let length = word(pcapng, start + 4) as usize;
+        assert!(length >= 12, "a block of {length} bytes at {start}");
+        blocks.push(start..start + length);
+        start += length;
+    }
+    assert_eq!(start, pcapng.len(), "the capture is whole");
+    blocks
+}
+
+/// Which of [`blocks`] hold a packet each.
+pub fn packet_blocks(pcapng: &[u8]) -> Vec<usize> {
+    /// An enhanced packet block (draft-ietf-opsawg-pcapng 4.3).
+    const ENHANCED_PACKET: u32 = 6;
+    let blocks = blocks(pcapng).into_iter().enumerate();
+    let packets = blocks.filter(|(_, block)| word(pcapng, block.start) == ENHANCED_PACKET);
+    packets.map(|(place, _)| place).collect()
+}
+
+/// The little-endian number there.
+pub fn word(bytes: &[u8], at: usize) -> u32 {
+    let four = bytes[at..at + 4].try_into().expect("four bytes");
+    u32::from_le_bytes(four)
+}
