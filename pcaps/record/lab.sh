@@ -114,6 +114,16 @@ listening() {
   return 1
 }
 
+# ready FILE: waits until a client has made it.
+ready() {
+  for _ in $(seq 100); do
+    [ -e "$1" ] && return
+    sleep .1
+  done
+  echo "$1 was never made" >&2
+  return 1
+}
+
 # capture NAME [FILTER]: starts NAME.pcapng; `captured` ends it.
 capture() {
   CAPTURE=$1

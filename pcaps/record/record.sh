@@ -19,6 +19,7 @@ play() { # play SCENE: inside the new namespaces
   for folder in /run /var/lib/samba /var/cache/samba /var/log /var/spool /var/tmp; do
     [ ! -d $folder ] || mount -t tmpfs -o mode=755 tmpfs $folder
   done
+  mkdir -p /var/log/samba
   hostname lab
   # shellcheck source=lab.sh
   . "$here/lab.sh"

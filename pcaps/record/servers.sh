@@ -104,6 +104,7 @@ workstation() {
 # file_server_settings HOST: a member of the domain with shares and a printer.
 file_server_settings() {
   local at=$LAB/$1
+  echo 'root = *' >"$at/usermap"   # the domain's users have no accounts on the recording machine
   {
     cat <<-END
 	[global]
@@ -117,6 +118,8 @@ file_server_settings() {
 	bind interfaces only = yes
 	idmap config * : backend = tdb
 	idmap config * : range = 100000-199999
+	username map = $at/usermap
+	min domain uid = 0
 	rpc start on demand helpers = no
 	wins server = $NET.10
 	server min protocol = NT1

@@ -6,7 +6,7 @@ use crate::attribute::endpoints::{Appointment, EndpointMap, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
-use crate::catalog::{Catalog, PortUse, ServiceId};
+use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint, Evidence};
 use crate::model::five_tuple::{IpProtocol, Peer};
@@ -294,11 +294,17 @@ impl Ladder<'_> {
         }
     }
 
-    /// The services that have a port on which this protocol is spoken, and nothing else is.
+    /// The services that speak this protocol, and whose administrator may choose the port.
     fn speakers(&self, spoken: Protocol) -> Vec<ServiceId> {
+        let may_move = |service: &ServiceId| {
+            let behaviour = &self.catalog.service(*service).behaviour;
+            behaviour
+                .iter()
+                .any(|known| known.fact == Fact::PortsConfigurable)
+        };
         let mut services: Vec<ServiceId> = (self.catalog.speaks_of(spoken).iter())
-            .filter(|known| !known.quirk)
             .map(|known| known.service)
+            .filter(may_move)
             .collect();
         services.sort_unstable();
         services.dedup();

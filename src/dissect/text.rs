@@ -25,13 +25,6 @@ pub fn line(bytes: &[u8]) -> Result<&[u8], Short> {
     Ok(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// The first words of a line, in upper case and at most three.
-fn words(line: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    line.split(|byte| *byte == b' ')
-        .take(3)
-        .map(<[u8]>::to_ascii_uppercase)
-}
-
 /// Whether `name` stands in a line as a word of its own, in either case.
 pub fn has_word(line: &[u8], name: &str) -> bool {
     line.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-'))
@@ -248,7 +241,8 @@ pub fn start_line<'a>(bytes: &'a [u8], version: &str) -> Result<StartLine<'a>, S
         Ok(line) => {
             let method = Reader::big(line).up_to(method_len);
             let last = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-            let fits = last.starts_with(version) && words(line).count() == 3;
+            let spaces = line.iter().filter(|byte| **byte == b' ').count();
+            let fits = last.starts_with(version) && spaces >= 2;
             Ok(if fits {
                 StartLine::Request(method)
             } else {

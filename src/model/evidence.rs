@@ -81,9 +81,10 @@ pub enum Claim {
     Assigned {
         /// By which negotiation.
         by: Assignment,
-        /// Where the next flow goes.
+        /// Where the next flow goes; without an address, to the listener's own.
         at: Endpoint,
-        /// Who listens there: the sender in this direction of the negotiating flow.
+        /// Who listens there: the sender in this direction of the negotiating flow. For TFTP that
+        /// is the client: the server answers from a port that only its first packet tells.
         listener: Direction,
     },
     /// This many bytes of PDUs belonged to this interface, both ways; said once, at the end.

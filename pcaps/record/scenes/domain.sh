@@ -35,7 +35,7 @@ captured
 rm -f $LAB/pc2/ready
 on pc2 $RPC hold $DC "$port" 6 $LAB/pc2/ready &
 holder=$!
-until [ -e $LAB/pc2/ready ]; do sleep .1; done
+ready $LAB/pc2/ready
 capture rpc_bind_missed
 sleep 1.5
 client pc1 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:$DC[sign]" -c enumdomains
@@ -46,7 +46,7 @@ captured
 rm -f $LAB/pc2/ready
 on pc2 $RPC hold $DC "$port" 4 $LAB/pc2/ready &
 holder=$!
-until [ -e $LAB/pc2/ready ]; do sleep .1; done
+ready $LAB/pc2/ready
 capture rpc_nothing_known
 wait $holder
 captured

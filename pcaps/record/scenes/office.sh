@@ -88,7 +88,7 @@ snmp_manager dc1
 
 # --- What people do ----------------------------------------------------------------------------------------
 
-logon() { # logon PC USER: address, time, tickets, the domain's scripts
+logon() { # logon PC USER DHCP_CLIENT: address, time, tickets, the domain's scripts
   dhcp_client "$1" "$3"
   client "$1" ntpdig -t 3 $NET.10
   client "$1" dig +short -t SRV _ldap._tcp.dc._msdcs.office.example
@@ -191,7 +191,7 @@ fs_samr=$(on fs1 $RPC ask $NET.11 samr)
 rm -f $LAB/pc4/ready
 on pc4 $RPC hold $NET.11 "$fs_samr" 24 $LAB/pc4/ready &
 people=($!)
-until [ -e $LAB/pc4/ready ]; do sleep .1; done
+ready $LAB/pc4/ready
 
 capture office
 serve web1 ssdp-web1 /usr/bin/python3 "$HERE/stand-ins/ssdp.py" $NET.12

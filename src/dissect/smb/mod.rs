@@ -4,6 +4,8 @@
 //! of them; [`pipes`] follows what is written to and read from each pipe.
 
 mod pipes;
+#[cfg(test)]
+mod samples;
 mod session;
 mod version1;
 mod version2;

@@ -33,8 +33,8 @@ pub enum Share {
 /// What an answer will be about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// To open this pipe, by its name as in claims.
-    Open(String),
+    /// To open something by this name, lower case and without prefix, in a tree of this kind.
+    Open(String, Option<Share>),
     /// For what can be read from this file.
     Read(File),
 }
@@ -48,6 +48,9 @@ const MAX_ASKED: usize = 512;
 /// Trees of one session: a client connects each share once.
 const MAX_TREES: usize = 1024;
 
+/// Files that may be pipes: the tree that they were opened in was connected before the capture.
+const MAX_CANDIDATES: usize = 256;
+
 /// Names and interfaces that are remembered as claimed already.
 const MAX_SAID: usize = 4096;
 
@@ -55,6 +58,7 @@ const MAX_SAID: usize = 4096;
 #[derive(Default)]
 pub struct Pipes {
     open: BTreeMap<File, Connection>,
+    candidates: BTreeMap<File, String>,
     asked: BTreeMap<Exchange, Asked>,
     trees: BTreeMap<Tree, Share>,
     said: BTreeSet<Said>,
@@ -112,6 +116,14 @@ impl Pipes {
         }
     }
 
+    /// Something was opened by this name that is a pipe if RPC runs in it.
+    pub fn open_candidate(&mut self, file: File, name: String) {
+        if self.candidates.len() >= MAX_CANDIDATES {
+            self.candidates.pop_first();
+        }
+        self.candidates.insert(file, name);
+    }
+
     /// Whether data of this file would be followed: it is a known pipe, or the data begin like RPC,
     /// so that it is one whose opening was not seen.
     pub fn follows(&self, file: File, data: &[u8]) -> bool {
@@ -122,6 +134,9 @@ impl Pipes {
     pub fn data(&mut self, file: File, from: Direction, data: &[u8], found: &mut Vec<Claim>) {
         if !self.follows(file, data) {
             return;
+        }
+        if let Some(name) = self.candidates.remove(&file) {
+            self.open(file, name, found);
         }
         if self.open.len() >= MAX_PIPES && !self.open.contains_key(&file) {
             self.give_up_one();
@@ -134,6 +149,7 @@ impl Pipes {
 
     /// A file was closed.
     pub fn close(&mut self, file: File) {
+        self.candidates.remove(&file);
         let Some(mut pipe) = self.open.remove(&file) else {
             return;
         };
@@ -197,4 +213,26 @@ impl Pipes {
 
 fn begins_like_rpc(data: &[u8]) -> bool {
     Header::recognise(Reader::little(data).up_to(HEADER_LEN)).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_a_peer_can_make_it_keep_is_bounded() {
+        let (mut pipes, mut found) = (Pipes::default(), Vec::new());
+        for number in 0..10_000u32 {
+            let file = File(number.into());
+            pipes.connect(Tree(number), Share::Pipes);
+            pipes.ask(Exchange(number.into()), Asked::Read(file));
+            pipes.open_candidate(file, String::new());
+            pipes.open(file, number.to_string(), &mut found);
+        }
+        assert_eq!(pipes.open.len(), MAX_PIPES);
+        assert_eq!(pipes.asked.len(), MAX_ASKED);
+        assert_eq!(pipes.trees.len(), MAX_TREES);
+        assert!(pipes.candidates.len() <= MAX_CANDIDATES);
+        assert_eq!((pipes.said.len(), found.len()), (MAX_SAID, MAX_SAID));
+    }
 }

@@ -216,3 +216,187 @@ fn message_len(bytes: &mut Reader) -> Option<usize> {
     let len = frame(&framed).filter(|len| *len >= 32)?;
     matches!(framed, [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B']).then_some(len)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::rpc::samples::{ACCEPT, SAMR, bind, bind_ack, request, response};
+    use crate::dissect::smb::samples::{Said, framed, one, two};
+    use crate::model::evidence::Direction::{Forward, Reverse};
+
+    fn claims(talk: &[Said]) -> Vec<Claim> {
+        let (mut session, mut found) = (Session::default(), Vec::new());
+        for (from, bytes) in talk {
+            session.feed(*from, bytes, &mut found);
+        }
+        session.finish(&mut found);
+        found
+    }
+
+    fn asked() -> Vec<u8> {
+        bind(1, &[(0, SAMR)]).bytes
+    }
+
+    fn answered() -> Vec<u8> {
+        bind_ack(1, &[ACCEPT]).bytes
+    }
+
+    fn version2() -> Vec<Said> {
+        vec![
+            two::connected(2),
+            two::create(2, "samr"),
+            two::created(2, 0),
+            two::write(3, &asked()),
+            two::read(4),
+            two::was_read(4, &answered()),
+            two::transceive(Forward, 5, &request(2, 0, 5, &[0; 76]).bytes),
+            two::transceive(Reverse, 5, &response(2, 0, &[0; 76]).bytes),
+            two::close(6),
+        ]
+    }
+
+    fn version1() -> Vec<Said> {
+        vec![
+            one::connected(b"IPC\0"),
+            one::create(2, "\\samr"),
+            one::created(2, 2),
+            one::write(3, &asked()),
+            one::read(4),
+            one::was_read(4, &answered()),
+            one::transact(5, &request(2, 0, 5, &[0; 76]).bytes),
+            one::transacted(5, &response(2, 0, &[0; 76]).bytes),
+        ]
+    }
+
+    fn expected() -> Vec<Claim> {
+        vec![
+            Claim::OpenedPipe("samr".into()),
+            Claim::Offered(SAMR),
+            Claim::Bound(SAMR),
+            Claim::Carried {
+                interface: SAMR,
+                bytes: 200,
+            },
+        ]
+    }
+
+    #[test]
+    fn the_rpc_inside_a_pipe_is_followed() {
+        assert_eq!(claims(&version2()), expected());
+        assert_eq!(claims(&version1()), expected());
+    }
+
+    #[test]
+    fn torn_at_every_byte_the_claims_are_the_same() {
+        for talk in [version1(), version2()] {
+            let bytes = talk
+                .iter()
+                .flat_map(|(from, bytes)| bytes.iter().map(|byte| (*from, vec![*byte])));
+            assert_eq!(claims(&bytes.collect::<Vec<_>>()), expected());
+        }
+    }
+
+    #[test]
+    fn a_file_is_not_a_pipe() {
+        let mut on_disk = version2();
+        on_disk[0] = two::connected(1);
+        assert!(!claims(&on_disk).contains(&Claim::OpenedPipe("samr".into())));
+        let mut on_disk = version1();
+        on_disk[0] = one::connected(b"A:\0");
+        assert!(!claims(&on_disk).contains(&Claim::OpenedPipe("samr".into())));
+    }
+
+    #[test]
+    fn a_pipe_that_could_not_be_opened_is_not_claimed() {
+        let access_denied = 0xc000_0022;
+        let talk = [
+            two::connected(2),
+            two::create(2, "svcctl"),
+            two::created(2, access_denied),
+        ];
+        assert_eq!(claims(&talk), []);
+    }
+
+    #[test]
+    fn a_pipe_in_a_tree_connected_before_the_capture_is_known_by_its_rpc() {
+        let talk = version2();
+        assert_eq!(claims(talk.get(1..).unwrap_or_default()), expected());
+        let no_rpc = [
+            two::create(2, "a.txt"),
+            two::created(2, 0),
+            two::write(3, b"text"),
+        ];
+        assert_eq!(claims(&no_rpc), []);
+    }
+
+    #[test]
+    fn a_pipe_opened_before_the_capture_is_known_by_its_rpc() {
+        let talk = version2();
+        let found = claims(talk.get(3..).unwrap_or_default());
+        assert_eq!(found, expected().split_off(1));
+    }
+
+    #[test]
+    fn file_data_are_passed_over_without_being_kept() {
+        let (mut session, mut found) = (Session::default(), Vec::new());
+        let (from, long) = two::write(3, &[0x05; 1 << 20]);
+        let (head, rest) = long.split_at(70_000);
+        session.feed(from, head, &mut found);
+        assert!(session.streams[0].pending.len() < HEAD_LEN);
+        let (_, rest) = rest.split_at(900_000);
+        session.gap(from, Some(900_000));
+        session.feed(from, rest, &mut found);
+        for (from, bytes) in version2() {
+            session.feed(from, &bytes, &mut found);
+        }
+        assert!(found.contains(&Claim::Bound(SAMR)));
+    }
+
+    #[test]
+    fn after_a_gap_the_next_message_is_found() {
+        let (mut session, mut found) = (Session::default(), Vec::new());
+        for direction in [Forward, Reverse] {
+            session.feed(direction, &[0, 0, 0x20, 0, 0xfe], &mut found);
+            session.gap(direction, None);
+            session.feed(direction, &[0xfe; 700], &mut found);
+        }
+        for (from, bytes) in version2() {
+            session.feed(from, &bytes, &mut found);
+        }
+        assert!(found.contains(&Claim::Bound(SAMR)));
+    }
+
+    #[test]
+    fn a_netbios_session_claims_smb_when_it_comes() {
+        let (mut session, mut found) = (Session::before_smb(), Vec::new());
+        session.feed(Forward, &[0x81, 0, 0, 4, 1, 2, 3, 4], &mut found);
+        session.feed(Reverse, &[0x82, 0, 0, 0], &mut found);
+        assert_eq!(found, []);
+        for (from, bytes) in version1() {
+            session.feed(from, &bytes, &mut found);
+        }
+        let claimed = found
+            .iter()
+            .filter(|claim| **claim == Claim::Speaks(Protocol::Smb));
+        assert_eq!(claimed.count(), 1);
+        assert_eq!(found.first(), Some(&Claim::Speaks(Protocol::Smb)));
+    }
+
+    #[test]
+    fn what_is_no_message_is_given_up_within_a_bound() {
+        let (mut session, mut found) = (Session::default(), Vec::new());
+        let rounds = (0..100_000)
+            .find(|_| session.feed(Forward, &[0x77; 1000], &mut found) == Progress::Done);
+        assert!(rounds.is_some_and(|rounds| rounds < 5000));
+    }
+
+    #[test]
+    fn chained_messages_that_lead_nowhere_end() {
+        let (from, create) = two::create(2, "samr");
+        let mut message = create.get(4..).unwrap_or_default().to_vec();
+        for next in [1u32, 63, 64, 65, u32::MAX] {
+            message[20..24].copy_from_slice(&next.to_le_bytes());
+            claims(&[(from, framed(&message))]);
+        }
+    }
+}

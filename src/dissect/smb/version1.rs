@@ -176,10 +176,11 @@ fn see_one(
             pipes.connect(header.tree, share);
         }
         (command::CREATE | command::OPEN, Kind::Request) => {
-            if pipes.share(header.tree) != Some(Share::Other)
+            let share = pipes.share(header.tree);
+            if share != Some(Share::Other)
                 && let Some(name) = names::pipe(&name(block, header))
             {
-                pipes.ask(header.exchange, Asked::Open(name));
+                pipes.ask(header.exchange, Asked::Open(name, share));
             }
         }
         (command::CREATE | command::OPEN, Kind::Answer) => {
@@ -201,9 +202,9 @@ fn see_one(
                     (file, words.u16()?)
                 }
             };
-            let is_pipe =
-                PIPE_TYPES.contains(&kind) || pipes.share(header.tree) == Some(Share::Pipes);
-            if let (true, Some(Asked::Open(name))) = (is_pipe, asked) {
+            if let Some(Asked::Open(name, share)) = asked
+                && (PIPE_TYPES.contains(&kind) || share == Some(Share::Pipes))
+            {
                 pipes.open(file, name, found);
             }
         }

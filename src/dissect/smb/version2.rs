@@ -87,7 +87,7 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         (command::CLOSE | command::READ, Kind::Request) => true,
         (command::READ, Kind::Answer) => pipes.is_asked(header.exchange),
         (command::WRITE, Kind::Request) => {
-            write(head, usize::MAX).is_ok_and(|(file, beginning)| pipes.follows(file, beginning))
+            write(head).is_ok_and(|(file, beginning)| pipes.follows(file, beginning))
         }
         _ => false,
     }
@@ -129,18 +129,23 @@ fn see_one(
             pipes.connect(header.tree, share);
         }
         (command::CREATE, Kind::Request) => {
-            if pipes.share(header.tree) == Some(Share::Pipes)
+            let share = pipes.share(header.tree);
+            if share != Some(Share::Other)
                 && let Some(name) = names::pipe(&name(message)?)
             {
-                pipes.ask(header.exchange, Asked::Open(name));
+                pipes.ask(header.exchange, Asked::Open(name, share));
             }
         }
         (command::CREATE, Kind::Answer) if header.status != PENDING => {
-            if let Some(Asked::Open(name)) = pipes.answered(header.exchange)
+            if let Some(Asked::Open(name, share)) = pipes.answered(header.exchange)
                 && header.has_succeeded()
             {
                 body.skip(64)?;
-                pipes.open(file(&mut body)?, name, found);
+                let file = file(&mut body)?;
+                match share {
+                    Some(_) => pipes.open(file, name, found),
+                    None => pipes.open_candidate(file, name),
+                }
             }
         }
         (command::CLOSE, Kind::Request) => {
@@ -148,7 +153,7 @@ fn see_one(
             pipes.close(file(&mut body)?);
         }
         (command::WRITE, Kind::Request) => {
-            let (file, data) = write(message, usize::MAX)?;
+            let (file, data) = write(message)?;
             pipes.data(file, from, data, found);
         }
         (command::READ, Kind::Request) => {
@@ -194,8 +199,8 @@ fn name(message: &[u8]) -> Result<String, Short> {
     Ok(names::utf16(part(message, offset.into(), len.into())?))
 }
 
-/// The file of a write and its data, as much as is there but at most `most` bytes.
-fn write(message: &[u8], most: usize) -> Result<(File, &[u8]), Short> {
+/// The file of a write and its data, as much as is there.
+fn write(message: &[u8]) -> Result<(File, &[u8]), Short> {
     let mut r = Reader::little(message);
     r.skip(HEADER_LEN + 2)?;
     let (offset, len, _at) = (r.u16()?, r.u32()?, r.u64()?);
@@ -203,7 +208,7 @@ fn write(message: &[u8], most: usize) -> Result<(File, &[u8]), Short> {
     let mut data = Reader::little(message);
     data.skip(offset.into())?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
-    Ok((file, data.up_to(len.min(most))))
+    Ok((file, data.up_to(len)))
 }
 
 fn file(r: &mut Reader) -> Result<File, Short> {

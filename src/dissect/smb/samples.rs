@@ -1,0 +1,182 @@
+//! Messages of both versions for tests, built from words.
+
+use crate::model::evidence::Direction::{self, Forward, Reverse};
+
+/// A framed message and who sent it.
+pub type Said = (Direction, Vec<u8>);
+
+/// The numbers that every sample uses.
+pub const TREE: u32 = 5;
+pub const FILE: u8 = 0x77;
+
+/// Puts the four-byte header in front of a message.
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let mut bytes = (message.len() as u32).to_be_bytes().to_vec();
+    bytes.extend(message);
+    bytes
+}
+
+/// Puts `value` at `at`, growing what is there with zeros.
+fn put(body: &mut Vec<u8>, at: usize, value: &[u8]) {
+    body.resize(body.len().max(at + value.len()), 0);
+    body[at..at + value.len()].copy_from_slice(value);
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// SMB 2.
+pub mod two {
+    use super::*;
+
+    fn message(from: Direction, command: u16, id: u64, status: u32, body: Vec<u8>) -> Said {
+        let mut bytes = b"\xfeSMB\x40\0\0\0".to_vec();
+        bytes.extend(status.to_le_bytes());
+        bytes.extend(command.to_le_bytes());
+        bytes.extend([1, 0, from.index() as u8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend(id.to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(TREE.to_le_bytes());
+        bytes.extend([0; 24]);
+        bytes.extend(body);
+        (from, framed(&bytes))
+    }
+
+    pub fn connected(share: u8) -> Said {
+        message(Reverse, 3, 1, 0, vec![16, 0, share, 0, 0, 0, 0, 0])
+    }
+
+    pub fn create(id: u64, name: &str) -> Said {
+        let name = utf16(name);
+        let mut body = vec![57, 0];
+        put(&mut body, 44, &(64u16 + 56).to_le_bytes());
+        put(&mut body, 46, &(name.len() as u16).to_le_bytes());
+        put(&mut body, 56, &name);
+        message(Forward, 5, id, 0, body)
+    }
+
+    pub fn created(id: u64, status: u32) -> Said {
+        let mut body = vec![89, 0];
+        put(&mut body, 64, &[FILE; 16]);
+        put(&mut body, 88, &[0]);
+        message(Reverse, 5, id, status, body)
+    }
+
+    pub fn close(id: u64) -> Said {
+        let mut body = vec![24, 0];
+        put(&mut body, 8, &[FILE; 16]);
+        message(Forward, 6, id, 0, body)
+    }
+
+    pub fn write(id: u64, data: &[u8]) -> Said {
+        let mut body = vec![49, 0, 112, 0];
+        put(&mut body, 4, &(data.len() as u32).to_le_bytes());
+        put(&mut body, 16, &[FILE; 16]);
+        put(&mut body, 48, data);
+        message(Forward, 9, id, 0, body)
+    }
+
+    pub fn read(id: u64) -> Said {
+        let mut body = vec![49, 0];
+        put(&mut body, 16, &[FILE; 16]);
+        put(&mut body, 48, &[0]);
+        message(Forward, 8, id, 0, body)
+    }
+
+    pub fn was_read(id: u64, data: &[u8]) -> Said {
+        let mut body = vec![17, 0, 80, 0];
+        put(&mut body, 4, &(data.len() as u32).to_le_bytes());
+        put(&mut body, 16, data);
+        message(Reverse, 8, id, 0, body)
+    }
+
+    pub fn transceive(from: Direction, id: u64, data: &[u8]) -> Said {
+        let mut body = vec![57, 0, 0, 0, 0x17, 0xc0, 0x11, 0];
+        put(&mut body, 8, &[FILE; 16]);
+        let at = match from {
+            Forward => 24,
+            Reverse => 32,
+        };
+        put(&mut body, at, &(64u32 + 56).to_le_bytes());
+        put(&mut body, at + 4, &(data.len() as u32).to_le_bytes());
+        put(&mut body, 56, data);
+        message(from, 11, id, 0, body)
+    }
+}
+
+/// SMB 1.
+pub mod one {
+    use super::*;
+
+    fn message(from: Direction, command: u8, id: u16, words: &[u8], bytes: &[u8]) -> Said {
+        let mut message = b"\xffSMB".to_vec();
+        message.push(command);
+        message.extend([0; 4]);
+        message.extend([0x80 * from.index() as u8, 0, 0x80]);
+        message.extend([0; 12]);
+        message.extend((TREE as u16).to_le_bytes());
+        message.extend([9, 0, 0, 0]);
+        message.extend(id.to_le_bytes());
+        message.push((words.len() / 2) as u8);
+        message.extend(words);
+        message.extend((bytes.len() as u16).to_le_bytes());
+        message.extend(bytes);
+        (from, framed(&message))
+    }
+
+    pub fn connected(service: &[u8]) -> Said {
+        message(Reverse, 0x75, 1, &[0xff, 0, 0, 0, 0, 0], service)
+    }
+
+    pub fn create(id: u16, name: &str) -> Said {
+        // Words end at an odd place: one byte of padding.
+        let name = [&[0], utf16(name).as_slice()].concat();
+        let mut words = vec![0xff, 0, 0, 0];
+        words.resize(48, 0);
+        message(Forward, 0xa2, id, &words, &name)
+    }
+
+    pub fn created(id: u16, kind: u8) -> Said {
+        let mut words = vec![0xff, 0, 0, 0, 0, FILE, 0];
+        put(&mut words, 63, &[kind, 0, 0, 0, 0]);
+        message(Reverse, 0xa2, id, &words, &[])
+    }
+
+    pub fn write(id: u16, data: &[u8]) -> Said {
+        let mut words = vec![0xff, 0, 0, 0, FILE, 0];
+        put(&mut words, 20, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 22, &(32u16 + 1 + 28 + 2).to_le_bytes());
+        put(&mut words, 27, &[0]);
+        message(Forward, 0x2f, id, &words, data)
+    }
+
+    pub fn read(id: u16) -> Said {
+        let words = [&[0xff, 0, 0, 0, FILE, 0][..], &[0; 14]].concat();
+        message(Forward, 0x2e, id, &words, &[])
+    }
+
+    pub fn was_read(id: u16, data: &[u8]) -> Said {
+        let mut words = vec![0xff, 0];
+        put(&mut words, 10, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 12, &(32u16 + 1 + 24 + 2).to_le_bytes());
+        put(&mut words, 23, &[0]);
+        message(Reverse, 0x2e, id, &words, data)
+    }
+
+    pub fn transact(id: u16, data: &[u8]) -> Said {
+        let mut words = Vec::new();
+        put(&mut words, 22, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 24, &(32u16 + 1 + 32 + 2).to_le_bytes());
+        put(&mut words, 26, &[2, 0, 0x26, 0, FILE, 0]);
+        message(Forward, 0x25, id, &words, data)
+    }
+
+    pub fn transacted(id: u16, data: &[u8]) -> Said {
+        let mut words = Vec::new();
+        put(&mut words, 12, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 14, &(32u16 + 1 + 20 + 2).to_le_bytes());
+        put(&mut words, 19, &[0]);
+        message(Reverse, 0x25, id, &words, data)
+    }
+}
