@@ -241,7 +241,7 @@ fn an_empty_folder_is_nothing_to_read() {
 fn a_folder_without_permission_is_said_to_be_so() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, _) = file("office.pcap", &good());
-    let closed = fs::Permissions::from_mode(0);
+    let closed = fs::Permissions::from_mode(0o000);
     fs::set_permissions(folder.path(), closed).expect("it is ours");
     // Nothing is refused to root.
     let is_refused = fs::read_dir(folder.path()).is_err();
