@@ -69,7 +69,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let context = Context::new(&catalog, &captures);
 
     let writing = &arguments.writing;
-    let (output, out) = Output::open(writing.output.as_deref())?;
+    let (output, out) = Output::open(writing.output.as_deref(), writing.readers())?;
     let format = writing.sink_format(output.width());
     // People ask first who is talking, programs for everything.
     let by = writing.by().unwrap_or(match format {

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
 use crate::cli::Failure;
-use crate::cli::output::is_stdout;
+use crate::cli::output::{Readers, is_stdout};
 use crate::report::sink::{self, By};
 use crate::run::{DEFAULT_MAX_FLOWS, Settings};
 use crate::stats::Stats;
@@ -132,6 +132,14 @@ impl Writing {
     /// Whether the rows go to standard output.
     pub fn is_to_stdout(&self) -> bool {
         self.output.as_deref().is_none_or(is_stdout)
+    }
+
+    /// Who reads rows of this format.
+    pub fn readers(&self) -> Readers {
+        match self.format() {
+            Format::Table => Readers::People,
+            Format::Ndjson | Format::Csv => Readers::Programs,
+        }
     }
 
     /// The format as the sink takes it, for an output of this width.

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::AutoStream;
+use anstream::stream::{AsLockedWrite, RawStream};
 use tempfile::TempPath;
 
 use crate::cli::Failure;
@@ -21,28 +22,40 @@ pub struct Output {
     width: Option<u16>,
 }
 
+/// Who reads what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// People: colour, where it is wanted.
+    People,
+    /// Programs: bytes as they are. Looking through them for colour would cost as much as making
+    /// them.
+    Programs,
+}
+
 impl Output {
     /// Opens the file of this name, or standard output without a name or for `-`.
-    pub fn open(name: Option<&Path>) -> Result<(Output, Box<dyn Write + Send>), Failure> {
+    pub fn open(
+        name: Option<&Path>,
+        readers: Readers,
+    ) -> Result<(Output, Box<dyn Write + Send>), Failure> {
         match name.filter(|name| !is_stdout(name)) {
-            None => Ok(Output::standard()),
-            Some(path) => Output::file(path).map_err(|error| {
+            None => Ok(Output::standard(readers)),
+            Some(path) => Output::file(path, readers).map_err(|error| {
                 Failure::Usage(format!("{}: cannot be written: {error}", path.display()))
             }),
         }
     }
 
     /// Standard output.
-    pub fn standard() -> (Output, Box<dyn Write + Send>) {
-        let stdout = AutoStream::new(io::stdout(), AutoStream::choice(&io::stdout()));
+    pub fn standard(readers: Readers) -> (Output, Box<dyn Write + Send>) {
         let output = Output {
             place: None,
             width: width(io::stdout().is_terminal()),
         };
-        (output, Box::new(BufWriter::with_capacity(BUFFER, stdout)))
+        (output, buffered(io::stdout(), readers))
     }
 
-    fn file(path: &Path) -> io::Result<(Output, Box<dyn Write + Send>)> {
+    fn file(path: &Path, readers: Readers) -> io::Result<(Output, Box<dyn Write + Send>)> {
         // Through a link, so that what it points at is replaced, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let is_special = fs::metadata(&path).is_ok_and(|there| !there.is_file());
@@ -54,13 +67,11 @@ impl Output {
                 (file, Some((temporary, path)))
             }
         };
-        let choice = AutoStream::choice(&file);
-        let stream = AutoStream::new(file, choice);
         let output = Output {
             place,
             width: width(false),
         };
-        Ok((output, Box::new(BufWriter::with_capacity(BUFFER, stream))))
+        Ok((output, buffered(file, readers)))
     }
 
     /// How wide a table may be.
@@ -75,6 +86,20 @@ impl Output {
             Some((temporary, path)) => {
                 (temporary.persist(&path)).map_err(|error| error.error.into())
             }
+        }
+    }
+}
+
+fn buffered<W>(out: W, readers: Readers) -> Box<dyn Write + Send>
+where
+    W: RawStream + AsLockedWrite + Send + 'static,
+{
+    match readers {
+        Readers::Programs => Box::new(BufWriter::with_capacity(BUFFER, out)),
+        Readers::People => {
+            let choice = AutoStream::choice(&out);
+            let stream = AutoStream::new(out, choice);
+            Box::new(BufWriter::with_capacity(BUFFER, stream))
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::label::stop;
 use crate::cli::options::{Knowledge, Resources, Writing};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, Readers};
 use crate::cli::{Exit, Failure, say};
 use crate::model::packet::CaptureId;
 use crate::report::column::{Capture, Context};
@@ -165,7 +165,7 @@ impl Arguments {
 /// The output, and what writes to it: a line a flow as flows end and services at the end, or only
 /// what was asked for.
 fn sinks(writing: &Writing) -> Result<(Output, Vec<Sink>), Failure> {
-    let (output, out) = Output::open(writing.output.as_deref())?;
+    let (output, out) = Output::open(writing.output.as_deref(), writing.readers())?;
     let format = writing.sink_format(output.width());
     if let Some(by) = writing.by().filter(|by| *by != By::Flow) {
         return Ok((output, vec![Sink::new(out, by, format, Pace::Whole)]));
@@ -175,7 +175,7 @@ fn sinks(writing: &Writing) -> Result<(Output, Vec<Sink>), Failure> {
     let is_free = matches!(format, Format::Table(_)) || !writing.is_to_stdout();
     let (width, at_end): (_, Box<dyn Write + Send>) = match is_free {
         true => {
-            let (output, out) = Output::standard();
+            let (output, out) = Output::standard(Readers::People);
             (output.width(), out)
         }
         false => (None, Box::new(anstream::stderr())),

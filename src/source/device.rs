@@ -109,7 +109,7 @@ impl fmt::Display for DeviceError {
             DeviceError::NotPermitted { device } => write!(
                 f,
                 "{}: no permission to capture. Run as root, or allow the program once: \
-                 sudo setcap cap_net_raw,cap_net_admin=eip \"$(command -v wiretag)\"",
+                 sudo setcap cap_net_raw=eip \"$(command -v wiretag)\"",
                 shown(device)
             ),
             DeviceError::Down { device } => write!(
@@ -423,7 +423,7 @@ mod tests {
         let refused = pcap::Error::PcapError("Operation not permitted".to_owned());
         let text = DeviceError::of("eth0", refused).to_string();
         assert!(
-            text.contains("setcap cap_net_raw,cap_net_admin=eip"),
+            text.contains("setcap cap_net_raw=eip"),
             "{text}"
         );
     }
