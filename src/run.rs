@@ -431,16 +431,17 @@ impl Dealer {
 
     /// Deals out what the decoder still held back.
     fn finish(mut self) -> Read {
-        self.decoder.finish(&mut self.decoded);
-        let mut dealt = self.empty_hands();
-        self.deal(&mut dealt);
-        self.send(dealt, &[], Timestamp::MIN);
+        self.decoder.finish();
+        let losses = self.decoder.losses();
+        // They were taken as labelled while a first fragment could still come.
+        let orphans = losses.orphan_fragments;
+        if orphans > 0 {
+            self.stats.labelled -= orphans;
+            self.undecoded.insert(Undecoded::OrphanFragment, orphans);
+        }
         for (reason, count) in self.undecoded {
             self.stats.undecoded(reason, count);
         }
-        let losses = self.decoder.losses();
-        self.stats
-            .given_up("fragments without their first", losses.orphan_fragments);
         self.stats
             .given_up("fragmented datagrams", losses.datagrams_given_up);
         self.stats.given_up("tunnels too deep", losses.too_deep);

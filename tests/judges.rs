@@ -90,8 +90,7 @@ const RESPONSE: &str = "2";
 impl Tshark {
     fn reads(capture: &Path) -> Tshark {
         let mut command = Command::new("tshark");
-        // Fragments are counted where they are, not all in the packet that completes them.
-        command.args(["-n", "-o", "ip.defragment:FALSE", "-T", "fields"]);
+        command.args(["-n", "-T", "fields"]);
         command.args(["-E", "occurrence=a", "-E", "aggregator=,"]);
         FIELDS.iter().for_each(|field| {
             command.args(["-e", field]);

@@ -54,8 +54,10 @@ pub(super) struct Fragments {
     order: VecDeque<(Timestamp, Key)>,
     /// How many later parts wait, in all datagrams.
     waiting: usize,
-    /// Later parts that became packets without ports, for want of their first part.
+    /// Later parts that became no packets, for want of their first part.
     pub(super) orphans: u64,
+    /// The same in tunnels.
+    pub(super) inner_orphans: u64,
     /// Datagrams forgotten before their time, for want of room.
     pub(super) given_up: u64,
 }
@@ -76,7 +78,7 @@ impl Fragments {
 
     /// Takes the first part of a datagram, and puts out what waited for it.
     pub(super) fn first(&mut self, key: Key, first: First, now: Timestamp, out: &mut Vec<Packet>) {
-        self.make_room(out);
+        self.make_room();
         self.order.push_back((now, key.clone()));
         let known = Datagram {
             since: now,
@@ -98,10 +100,10 @@ impl Fragments {
                     self.waiting += 1;
                     datagram.waiting.push(packet);
                 }
-                None => self.put_out_orphan(packet, out),
+                None => self.give_up(&packet),
             }
         } else if self.waiting < Self::MAX_WAITING {
-            self.make_room(out);
+            self.make_room();
             self.waiting += 1;
             self.order.push_back((packet.time, key.clone()));
             let unknown = Datagram {
@@ -111,36 +113,36 @@ impl Fragments {
             };
             self.datagrams.insert(key, unknown);
         } else {
-            self.put_out_orphan(packet, out);
+            self.give_up(&packet);
         }
     }
 
-    /// Forgets the datagrams whose time is over, and puts out what waited for their first parts.
-    pub(super) fn expire(&mut self, now: Timestamp, out: &mut Vec<Packet>) {
+    /// Forgets the datagrams whose time is over.
+    pub(super) fn expire(&mut self, now: Timestamp) {
         while let Some((since, _)) = self.order.front()
             && now.since(*since) > EXPIRY
         {
-            self.forget_oldest(out);
+            self.forget_oldest();
         }
     }
 
-    /// Forgets everything, and puts out what still waits.
-    pub(super) fn finish(&mut self, out: &mut Vec<Packet>) {
+    /// Forgets everything.
+    pub(super) fn finish(&mut self) {
         while !self.order.is_empty() {
-            self.forget_oldest(out);
+            self.forget_oldest();
         }
     }
 
-    fn make_room(&mut self, out: &mut Vec<Packet>) {
+    fn make_room(&mut self) {
         while self.order.len() >= Self::MAX_DATAGRAMS {
-            if self.forget_oldest(out) {
+            if self.forget_oldest() {
                 self.given_up += 1;
             }
         }
     }
 
     /// Whether there was one: a place in the order may be left over from before.
-    fn forget_oldest(&mut self, out: &mut Vec<Packet>) -> bool {
+    fn forget_oldest(&mut self) -> bool {
         let Some((since, key)) = self.order.pop_front() else {
             return false;
         };
@@ -149,16 +151,18 @@ impl Fragments {
         }
         if let Some(datagram) = self.datagrams.remove(&key) {
             self.waiting -= datagram.waiting.len();
-            for packet in datagram.waiting {
-                self.put_out_orphan(packet, out);
+            for packet in &datagram.waiting {
+                self.give_up(packet);
             }
         }
         true
     }
 
-    fn put_out_orphan(&mut self, packet: Packet, out: &mut Vec<Packet>) {
-        self.orphans += 1;
-        out.push(packet);
+    fn give_up(&mut self, orphan: &Packet) {
+        match orphan.tunnel {
+            None => self.orphans += 1,
+            Some(_) => self.inner_orphans += 1,
+        }
     }
 }
 
@@ -170,6 +174,7 @@ mod tests {
         ETHERNET, IPV4, IPV6, ethernet, first_fragment, ipv4, ipv6, last_fragment, record, text,
         udp,
     };
+    use crate::model::packet::Part;
 
     /// What a decoder makes of these frames, a second apart, and at the end.
     fn decode_all(frames: &[Vec<u8>]) -> (Vec<(u64, String)>, Decoder) {
@@ -181,7 +186,7 @@ mod tests {
             record.time = second(number);
             decoder.decode(&record, frame, &mut out).expect("it is IP");
         }
-        decoder.finish(&mut out);
+        decoder.finish();
         let packets = out.iter().map(|packet| (packet.frame.number, text(packet)));
         (packets.collect(), decoder)
     }
@@ -199,7 +204,6 @@ mod tests {
     }
 
     const WHOLE: &str = "udp 10.0.0.1:1000 > 10.0.0.2:53";
-    const ORPHAN: &str = "udp 10.0.0.1:0 > 10.0.0.2:0";
 
     fn told(packets: &[(u64, &str)]) -> Vec<(u64, String)> {
         packets
@@ -224,30 +228,32 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_of_another_datagram_has_no_ports() {
+    fn a_fragment_of_another_datagram_is_no_packet() {
         let (packets, decoder) = decode_all(&[first(1), last(2)]);
-        assert_eq!(packets, told(&[(1, WHOLE), (2, ORPHAN)]));
+        assert_eq!(packets, told(&[(1, WHOLE)]));
         assert_eq!(decoder.losses().orphan_fragments, 1);
     }
 
     #[test]
-    fn a_fragment_that_comes_too_late_has_no_ports() {
+    fn a_fragment_that_comes_too_late_is_no_packet() {
         let whole = ethernet(IPV4, &ipv4(17, &udp(1000, 53, b"")));
         let mut frames = vec![whole; 40];
         frames[0] = first(1);
         frames[39] = last(1);
-        let (packets, _) = decode_all(&frames);
-        assert_eq!(packets[39], (40, ORPHAN.to_string()));
+        let (packets, decoder) = decode_all(&frames);
+        assert_eq!(packets.last(), Some(&(39, WHOLE.to_string())));
+        assert_eq!(decoder.losses().orphan_fragments, 1);
     }
 
     #[test]
-    fn a_waiting_fragment_is_put_out_when_its_time_is_over() {
+    fn a_waiting_fragment_is_given_up_when_its_time_is_over() {
         let whole = ethernet(IPV4, &ipv4(17, &udp(1000, 53, b"")));
         let mut frames = vec![whole; 40];
         frames[0] = last(1);
-        let (packets, _) = decode_all(&frames);
-        assert_eq!(packets[30], (1, ORPHAN.to_string()));
-        assert_eq!(packets[31], (32, WHOLE.to_string()));
+        frames[39] = first(1);
+        let (packets, decoder) = decode_all(&frames);
+        assert!(packets.iter().all(|(frame, _)| *frame != 1));
+        assert_eq!(decoder.losses().orphan_fragments, 1);
     }
 
     #[test]
@@ -285,10 +291,9 @@ mod tests {
         for frame in [first(1), last(1)] {
             let _ = decoder.decode(&record(ETHERNET, &frame), &frame, &mut out);
         }
-        let seen = out
-            .iter()
-            .map(|p| (p.fragmented, p.payload.len, p.wire_bytes));
-        assert_eq!(seen.collect::<Vec<_>>(), [(true, 56, 84), (false, 0, 36)]);
+        let seen = out.iter().map(|p| (p.part, p.payload.len, p.wire_bytes));
+        let both = [(Part::First, 56, 84), (Part::Later, 0, 36)];
+        assert_eq!(seen.collect::<Vec<_>>(), both);
     }
 
     #[test]
@@ -301,9 +306,9 @@ mod tests {
         }
         // Making room for the fragment that waits costs another.
         assert_eq!(decoder.losses().datagrams_given_up, 2);
-        decoder.finish(&mut out);
-        let texts: Vec<String> = out.iter().rev().take(2).map(text).collect();
-        assert_eq!(texts, [ORPHAN, WHOLE]);
+        decoder.finish();
+        assert_eq!(decoder.losses().orphan_fragments, 1);
+        assert_eq!(out.len(), usize::from(count) + 2);
     }
 
     #[test]
@@ -314,6 +319,6 @@ mod tests {
         for _ in 0..=Fragments::MAX_WAITING {
             let _ = decoder.decode(&record(ETHERNET, &frame), &frame, &mut out);
         }
-        assert_eq!((out.len(), decoder.losses().orphan_fragments), (1, 1));
+        assert_eq!((out.len(), decoder.losses().orphan_fragments), (0, 1));
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use undecoded::Undecoded;
 
 use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};
-use crate::model::packet::{Packet, Record, Span};
+use crate::model::packet::{Packet, Part, Record, Span};
 use fragment::{First, Fragments, Key};
 use ip::{Fragment, Ip};
 use layer::Layer;
@@ -44,7 +44,8 @@ pub struct Decoder {
 /// What a decoder could not do, counted in packets unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Later fragments that became packets without ports, because their first was not seen.
+    /// Later fragments that became no packets, because their first was not seen. Outermost ones:
+    /// those in tunnels are among `inner_undecoded`.
     pub orphan_fragments: u64,
     /// Fragmented datagrams forgotten before their time because there were too many.
     pub datagrams_given_up: u64,
@@ -66,9 +67,10 @@ impl Decoder {
     /// Adds to `out` the packet of this record, then each packet that it carries, outermost first.
     /// `bytes` are those that `record.bytes` names.
     ///
-    /// Packets may stand before it that belong to earlier frames: later fragments that had waited
-    /// for their first, or whose time is over. They have no payload and the ports of their first
-    /// fragment, or 0 if it never came. A record that is such a waiting fragment adds nothing.
+    /// Packets may stand behind it that belong to earlier frames: later fragments that had waited
+    /// for their first. They have no payload and the ports of their first fragment. A record that is
+    /// such a waiting fragment adds nothing, and never will if no first fragment comes: that is
+    /// counted in [`Decoder::losses`].
     ///
     /// # Errors
     ///
@@ -80,7 +82,7 @@ impl Decoder {
         bytes: &[u8],
         out: &mut Vec<Packet>,
     ) -> Result<(), Undecoded> {
-        self.fragments.expire(record.time, out);
+        self.fragments.expire(record.time);
         let shape = link::shape(record.link).ok_or(Undecoded::LinkType(record.link))?;
         let mut layer = Layer::new(bytes, record.wire_len);
         let around = Around {
@@ -96,9 +98,9 @@ impl Decoder {
         Ok(())
     }
 
-    /// Adds to `out` the fragments that still wait for their first: none will come.
-    pub fn finish(&mut self, out: &mut Vec<Packet>) {
-        self.fragments.finish(out);
+    /// Gives up the fragments that still wait for their first: none will come.
+    pub fn finish(&mut self) {
+        self.fragments.finish();
     }
 
     /// What could not be done so far.
@@ -106,6 +108,7 @@ impl Decoder {
         Losses {
             orphan_fragments: self.fragments.orphans,
             datagrams_given_up: self.fragments.given_up,
+            inner_undecoded: self.losses.inner_undecoded + self.fragments.inner_orphans,
             ..self.losses
         }
     }
@@ -128,7 +131,7 @@ impl Decoder {
             }
             return Ok(None);
         }
-        let transport = transport::read(ip.protocol, ip.payload).ok_or(Undecoded::CutTransport)?;
+        let transport = transport::read(ip.protocol, ip.payload)?;
         if let Some(part) = ip.fragment
             && part.hides_ports()
         {
@@ -217,7 +220,10 @@ impl Around {
             tcp: transport.tcp,
             payload: transport.payload.span(record.bytes),
             payload_missing: transport.payload.missing(),
-            fragmented: ip.fragment.is_some(),
+            part: match ip.fragment {
+                Some(_) => Part::First,
+                None => Part::Whole,
+            },
             ttl: ip.ttl,
             vlan: self.vlan,
             spi: transport.spi,
@@ -240,7 +246,7 @@ impl Around {
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
-            fragmented: false,
+            part: Part::Later,
             ttl: ip.ttl,
             vlan: self.vlan,
             spi: None,
@@ -319,27 +325,32 @@ mod tests {
         assert_eq!((packet.payload.len, packet.wire_bytes), (3000, 3060));
     }
 
+    /// What is made of a frame of which so many bytes were captured.
+    fn decode_cut(frame: &[u8], captured: usize) -> Result<Vec<Packet>, Undecoded> {
+        let bytes = &frame[..captured];
+        let record = Record {
+            wire_len: frame.len() as u32,
+            ..record(ETHERNET, bytes)
+        };
+        let mut out = Vec::new();
+        Decoder::new().decode(&record, bytes, &mut out)?;
+        Ok(out)
+    }
+
     #[test]
     fn what_the_snap_length_cut_is_missing_and_not_lost() {
         let frame = ethernet(IPV4, &ipv4(17, &udp(1000, 2000, &[7; 500])));
-        let cut = Record {
-            wire_len: frame.len() as u32,
-            ..record(ETHERNET, &frame[..96])
-        };
-        let mut out = Vec::new();
-        Decoder::new()
-            .decode(&cut, &frame[..96], &mut out)
-            .expect("enough is left");
-        let packet = only(Ok(out));
+        let packet = only(decode_cut(&frame, 96));
         assert_eq!((packet.payload.len, packet.payload_missing), (54, 446));
         assert_eq!(packet.wire_bytes, 528);
     }
 
     #[test]
     fn a_tcp_header_whose_options_are_cut_still_has_its_flags() {
-        let mut segment = tcp(1, 2, TcpHeader::SYN, b"");
+        let mut segment = tcp(1, 2, TcpHeader::SYN, &[1; 20]);
         segment[12] = 10 << 4;
-        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(6, &segment))));
+        let frame = ethernet(IPV4, &ipv4(6, &segment));
+        let packet = only(decode_cut(&frame, frame.len() - 20));
         assert!(packet.tcp.is_some_and(|tcp| tcp.has(TcpHeader::SYN)));
         assert_eq!(packet.payload.len, 0);
     }
@@ -347,27 +358,57 @@ mod tests {
     #[test]
     fn a_tcp_header_cut_before_its_flags_still_has_its_ports() {
         let frame = ethernet(IPV4, &ipv4(6, &tcp(1, 2, TcpHeader::SYN, b"")));
-        let packet = only(decode(ETHERNET, &frame[..14 + 20 + 13]));
+        let packet = only(decode_cut(&frame, 14 + 20 + 13));
         assert_eq!(text(&packet), "tcp 10.0.0.1:1 > 10.0.0.2:2");
         assert_eq!(packet.tcp, None);
     }
 
     #[test]
-    fn an_impossible_tcp_header_length_leaves_no_payload() {
+    fn a_tcp_header_of_impossible_length_makes_no_packet() {
         let mut segment = tcp(1, 2, TcpHeader::ACK, b"secret");
-        segment[12] = 4 << 4;
-        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(6, &segment))));
-        assert_eq!((packet.payload.len, packet.payload_missing), (0, 0));
+        for words in [4, 7] {
+            segment[12] = words << 4;
+            let decoded = decode(ETHERNET, &ethernet(IPV4, &ipv4(6, &segment)));
+            assert_eq!(
+                decoded.err(),
+                Some(Undecoded::BadTransport),
+                "{words} words"
+            );
+        }
     }
 
     #[test]
-    fn an_impossible_udp_length_is_not_believed() {
+    fn a_segment_too_short_for_a_tcp_header_makes_no_packet() {
+        let segment = &tcp(1, 2, TcpHeader::ACK, b"")[..15];
+        let decoded = decode(ETHERNET, &ethernet(IPV4, &ipv4(6, segment)));
+        assert_eq!(decoded.err(), Some(Undecoded::BadTransport));
+    }
+
+    #[test]
+    fn a_udp_length_shorter_than_its_header_makes_no_packet() {
         let mut datagram = udp(1, 2, b"hello");
-        for length in [0_u16, 7, 9999] {
+        for length in [0_u16, 7] {
             datagram[4..6].copy_from_slice(&length.to_be_bytes());
-            let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(17, &datagram))));
-            assert_eq!(packet.payload.len, 5, "{length}");
+            let decoded = decode(ETHERNET, &ethernet(IPV4, &ipv4(17, &datagram)));
+            assert_eq!(decoded.err(), Some(Undecoded::BadTransport), "{length}");
         }
+    }
+
+    #[test]
+    fn a_udp_length_beyond_the_packet_is_not_believed() {
+        let mut datagram = udp(1, 2, b"hello");
+        datagram[4..6].copy_from_slice(&9999_u16.to_be_bytes());
+        let packet = only(decode(ETHERNET, &ethernet(IPV4, &ipv4(17, &datagram))));
+        assert_eq!(packet.payload.len, 5);
+    }
+
+    #[test]
+    fn a_jumbogram_has_length_zero_and_all_its_payload() {
+        let mut frame = ethernet(IPV6, &ipv6(17, &udp(1, 2, &[])));
+        frame[18..20].fill(0);
+        frame[58..60].fill(0);
+        frame.resize(54 + 8 + 70_000, 7);
+        assert_eq!(only(decode(ETHERNET, &frame)).payload.len, 70_000);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::gre;
 use super::layer::Layer;
+use super::undecoded::Undecoded;
 use crate::model::five_tuple::IpProtocol;
 use crate::model::packet::TcpHeader;
 
@@ -20,10 +21,14 @@ pub(super) struct Transport<'a> {
     pub(super) payload: Layer<'a>,
 }
 
-/// Reads the header of `protocol`. `None` where TCP or UDP was cut before its ports.
+/// Reads the header of `protocol`.
 ///
 /// Read field by field: etherparse's slices refuse a header whose end or options were cut.
-pub(super) fn read(protocol: IpProtocol, layer: Layer) -> Option<Transport> {
+///
+/// # Errors
+///
+/// TCP or UDP was cut before its ports, or its header cannot be right.
+pub(super) fn read(protocol: IpProtocol, layer: Layer) -> Result<Transport, Undecoded> {
     let bare = Transport {
         ports: (0, 0),
         tcp: None,
@@ -31,17 +36,20 @@ pub(super) fn read(protocol: IpProtocol, layer: Layer) -> Option<Transport> {
         gre_key: None,
         payload: layer,
     };
-    let ports = || Some((layer.u16(0)?, layer.u16(2)?));
-    Some(match protocol {
+    let ports = || match (layer.u16(0), layer.u16(2)) {
+        (Some(from), Some(to)) => Ok((from, to)),
+        _ => Err(Undecoded::CutTransport),
+    };
+    Ok(match protocol {
         IpProtocol::TCP => Transport {
+            payload: tcp_payload(layer)?,
             ports: ports()?,
             tcp: tcp_header(layer),
-            payload: tcp_payload(layer),
             ..bare
         },
         IpProtocol::UDP => Transport {
+            payload: udp_payload(layer)?,
             ports: ports()?,
-            payload: udp_payload(layer),
             ..bare
         },
         IpProtocol::ESP => Transport {
@@ -69,20 +77,33 @@ fn tcp_header(layer: Layer) -> Option<TcpHeader> {
     })
 }
 
-/// What follows the TCP header. Nothing where its length cannot be right, or was cut away.
-fn tcp_payload(layer: Layer) -> Layer {
-    match layer.u8(12).map(|byte| usize::from(byte >> 4) * 4) {
-        Some(header @ 20..) => layer.after(header),
-        _ => layer.at_most(0),
+/// Bytes in a TCP header without options.
+const TCP_HEADER: usize = 20;
+
+/// What follows the TCP header; nothing where its length was cut away.
+fn tcp_payload(layer: Layer) -> Result<Layer, Undecoded> {
+    let header = match layer.u8(12) {
+        Some(byte) => usize::from(byte >> 4) * 4,
+        None => TCP_HEADER,
+    };
+    // Lengths on the wire: what the capture cut is not the header's fault.
+    match header {
+        TCP_HEADER.. if header <= layer.wire() => Ok(layer.after(header)),
+        _ => Err(Undecoded::BadTransport),
     }
 }
 
-/// What follows the UDP header (RFC 768). The length field ends it where it can be right: it is 0
-/// in jumbograms and with segmentation offload, and beyond the packet in a first fragment.
-fn udp_payload(layer: Layer) -> Layer {
-    let payload = layer.after(8);
-    match layer.u16(4) {
-        Some(length @ 8..) => payload.at_most(usize::from(length) - 8),
-        _ => payload,
+/// Bytes in a UDP header.
+const UDP_HEADER: usize = 8;
+
+/// What follows the UDP header (RFC 768). The length field ends it where it can be right: it is
+/// beyond the packet in a first fragment, and 0 in jumbograms alone (RFC 2675 4).
+fn udp_payload(layer: Layer) -> Result<Layer, Undecoded> {
+    let payload = layer.after(UDP_HEADER);
+    match layer.u16(4).map(usize::from) {
+        None => Ok(payload),
+        Some(length @ UDP_HEADER..) => Ok(payload.at_most(length - UDP_HEADER)),
+        Some(0) if layer.wire() > usize::from(u16::MAX) => Ok(payload),
+        Some(_) => Err(Undecoded::BadTransport),
     }
 }

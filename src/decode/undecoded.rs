@@ -28,6 +28,10 @@ pub enum Undecoded {
     BadIp,
     /// The record ends before the ports.
     CutTransport,
+    /// The TCP or UDP header contradicts itself or its packet: no host takes it.
+    BadTransport,
+    /// A later fragment whose first never came: nothing tells its ports.
+    OrphanFragment,
 }
 
 impl fmt::Display for Undecoded {
@@ -46,6 +50,8 @@ impl fmt::Display for Undecoded {
             Undecoded::CutIp => "cut within the IP header",
             Undecoded::BadIp => "bad IP header",
             Undecoded::CutTransport => "cut before the ports",
+            Undecoded::BadTransport => "bad TCP or UDP header",
+            Undecoded::OrphanFragment => "fragment without its first",
         })
     }
 }

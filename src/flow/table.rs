@@ -18,7 +18,7 @@ use crate::flow::talk::{Interest, Talk};
 use crate::flow::tcp::TcpLife;
 use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Tunnel};
-use crate::model::packet::{Frame, Packet, TcpHeader};
+use crate::model::packet::{Frame, Packet, Part, TcpHeader};
 use crate::model::time::Timestamp;
 
 /// UDP has no close; Windows clients repeat themselves well within this.
@@ -456,7 +456,10 @@ impl Flow {
     }
 
     fn count(&mut self, way: Direction, packet: &Packet) {
-        self.packets[way.index()] += 1;
+        // A datagram is one packet in however many parts, as in tshark's conversations.
+        if packet.part != Part::Later {
+            self.packets[way.index()] += 1;
+        }
         self.bytes[way.index()] += u64::from(packet.wire_bytes);
         self.start = self.start.min(packet.time);
         self.end = self.end.max(packet.time);
@@ -649,7 +652,7 @@ mod tests {
                     ..Span::default()
                 },
                 payload_missing: 0,
-                fragmented: false,
+                part: Part::Whole,
                 ttl: 128,
                 vlan: None,
                 spi: None,
@@ -814,7 +817,7 @@ mod tests {
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
-            fragmented: false,
+            part: Part::Whole,
             ttl: 64,
             vlan: None,
             spi: None,

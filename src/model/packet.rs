@@ -87,6 +87,17 @@ impl TcpHeader {
     }
 }
 
+/// Which part of a datagram a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Its beginning; the payload goes on in later fragments.
+    First,
+    /// A later fragment: more bytes of a datagram that its beginning counts as a packet.
+    Later,
+}
+
 /// A decoded record, or what a tunnel in it carried. Its payload still lies in the block.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -105,8 +116,8 @@ pub struct Packet {
     pub payload: Span,
     /// How many payload bytes were on the wire after `payload` but were not captured.
     pub payload_missing: u32,
-    /// Whether the payload goes on in later fragments.
-    pub fragmented: bool,
+    /// Which part of its datagram it is.
+    pub part: Part,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// The outermost VLAN identifier.

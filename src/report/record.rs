@@ -51,12 +51,12 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     },
     Column {
         name: "packets_to_server",
-        about: "Packets from client to server",
+        about: "Packets from client to server, a fragmented one once",
         of: |_, row| Value::Number(row.flow.packets[row.client.index()]),
     },
     Column {
         name: "packets_to_client",
-        about: "Packets from server to client",
+        about: "Packets from server to client, a fragmented one once",
         of: |_, row| Value::Number(row.flow.packets[row.client.reversed().index()]),
     },
     Column {
