@@ -65,10 +65,11 @@ on() {
 }
 
 # client HOST COMMAND...: as `on`, but bounded in time, and a failure is reported and forgiven: a refusal, too,
-# is traffic.
+# is traffic. It waits THINK seconds before, if that is set.
 client() {
   local name=$1 code=0
   shift
+  sleep "${THINK:-0}"
   on "$name" timeout 60 "$@" >>"$LAB/$name/clients.log" 2>&1 </dev/null || code=$?
   [ $code = 0 ] || echo "   $name: exit $code: $*" | cut -c 1-150
 }

@@ -394,6 +394,8 @@ dhcp_client() {
     udhcpc) client "$1" udhcpc -i eth0 -n -q -f -s "$HERE/clients/configure.sh" -t 3 ;;
     dhclient)
       client "$1" dhclient -1 -sf "$HERE/clients/configure.sh" -lf "$at/leases" -pf "$at/dhclient.pid" eth0
+      # It goes on in the background, to renew; its number is written a little after it has left the foreground.
+      for _ in $(seq 30); do [ -s "$at/dhclient.pid" ] && break; sleep .1; done
       kill "$(cat "$at/dhclient.pid")"
       ;;
   esac

@@ -3,7 +3,7 @@
 #   outside                     gw1 .1          router
 #   203.0.113.53   DNS          dc1 .10         domain controller: directory, DNS, WINS, time, DHCP
 #   203.0.113.80   web site     fs1 .11         file and print server, member of the domain
-#   203.0.113.40   branch       web1 .12        intranet: web, mail, FTP, TFTP, Telnet, SNMP
+#   203.0.113.40   branch       web1 .12        intranet: web, mail, news, FTP, TFTP, Telnet, SNMP, RTSP
 #   203.0.113.77   home         ras1 .13        remote access: RADIUS, RDP, GRE from the branch, PPTP from home
 #                               prn1 .15        printer and scanner, no Windows machine
 #                               ap1 .16         access point, no Windows machine
@@ -71,6 +71,8 @@ ftp_server web1 21
 tftp_server web1
 snmp_agent web1
 simple_services web1
+serve web1 rtsp-web1 /usr/bin/python3 "$HERE/stand-ins/rtsp.py"
+listening web1 tcp 554
 
 radius_server ras1
 terminal_server ras1
@@ -87,6 +89,8 @@ snmp_agent prn1
 snmp_manager dc1
 
 # --- What people do ----------------------------------------------------------------------------------------
+
+THINK=.6   # what people take from one thing to the next
 
 logon() { # logon PC USER DHCP_CLIENT: address, time, tickets, the domain's scripts
   dhcp_client "$1" "$3"
@@ -127,6 +131,8 @@ bob() { # pc2 is new and joins the domain
   fetch pc2 tftp://web1.office.example/report.txt
   client pc2 curl -sS imap://bob:secret@web1.office.example/
   client pc2 sh -c '(sleep 1; echo guest; sleep 1; echo guest; sleep 4) | timeout 6 telnet web1.office.example || true'
+  client pc2 "$LAB_PYTHON" "$HERE/clients/lines.py" web1.office.example 119 'MODE READER' LIST QUIT
+  client pc2 sh -c "printf '%s\n' $PASSWORD ${PASSWORD}2 ${PASSWORD}2 | kpasswd bob@$REALM"
   client pc2 nmblookup -U $NET.10 --recursion FS1
   client pc2 nmblookup -A $NET.11
 }
@@ -138,7 +144,7 @@ carol() { # administers from pc3
   client pc3 samba-tool drs showrepl dc1.office.example -U "$ADMIN"
   client pc3 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:fs1.office.example[sign]" -c netshareenum
   client pc3 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:fs1.office.example[sign]" -c enumdomains
-  client pc3 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:fs1.office.example[sign]" -c 'winreg_enumkey HKLM\Software'
+  client pc3 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:fs1.office.example[sign]" -c 'winreg_enumkey HKLM'
   client pc3 net rpc service list -S fs1.office.example -U "$ADMIN" --use-kerberos=off
   client pc3 rpcclient -U "$ADMIN" --use-kerberos=off dc1.office.example -c lsaquery
   client pc3 snmpwalk -v2c -c public $NET.12 1.3.6.1.2.1.1
@@ -155,6 +161,8 @@ inventory() { # a program on pc4 keeps its connections and uses ports that it wa
   sleep 6
   client pc4 $RPC call $NET.11 "$fs_samr" samr
   fetch pc4 http://web1.office.example:5985/wsman
+  client pc4 "$LAB_PYTHON" "$HERE/clients/rtsp.py" $NET.12 $NET.104
+  client pc4 ldapsearch -LLL -x -D administrator@office.example -w $PASSWORD -H ldaps://dc1.office.example:3269 -b '' '(sAMAccountName=alice)' dn
   fetch pc4 --tls-max 1.2 https://web1.office.example/report.txt
 }
 
@@ -189,7 +197,7 @@ home_user() { # the remote desktop through PPTP
 dc_samr=$(on dc1 $RPC ask $NET.10 samr)
 fs_samr=$(on fs1 $RPC ask $NET.11 samr)
 rm -f $LAB/pc4/ready
-on pc4 $RPC hold $NET.11 "$fs_samr" 24 $LAB/pc4/ready &
+on pc4 $RPC hold $NET.11 "$fs_samr" 30 $LAB/pc4/ready &
 people=($!)
 ready $LAB/pc4/ready
 
@@ -199,6 +207,6 @@ for person in alice bob carol inventory devices branch_user home_user; do
   $person &
   people+=($!)
 done
-wait "${people[@]}"
+for person in "${people[@]}"; do wait "$person"; done
 stop ssdp-web1
 captured
