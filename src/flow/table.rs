@@ -456,8 +456,9 @@ impl Flow {
     }
 
     fn count(&mut self, way: Direction, packet: &Packet) {
-        // A datagram is one packet in however many parts, as in tshark's conversations.
-        if packet.part != Part::Later {
+        // A datagram is one packet in however many parts, as in tshark's conversations. Where all
+        // that was seen are later parts, which can be without ports only, they are one too.
+        if packet.part != Part::Later || self.packets == [0, 0] {
             self.packets[way.index()] += 1;
         }
         self.bytes[way.index()] += u64::from(packet.wire_bytes);
