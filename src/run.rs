@@ -404,7 +404,7 @@ impl Dealer {
     fn deal(&mut self, dealt: &mut [Vec<(u8, Packet)>]) {
         let workers = dealt.len();
         for packet in self.decoded.drain(..) {
-            let part = FlowKey::of(&packet.tuple).0.part();
+            let part = FlowKey::of(&packet.tuple).part();
             dealt[part % workers].push((part as u8, packet));
         }
     }

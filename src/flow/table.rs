@@ -167,7 +167,7 @@ impl FlowTable {
         ended: &mut Vec<EndedFlow>,
         findings: &mut Vec<Finding>,
     ) {
-        let (key, _) = FlowKey::of(&packet.tuple);
+        let key = FlowKey::of(&packet.tuple);
         let hash = key.hash(&self.hash);
         let slot = match self.find(hash, &key, packet) {
             Some(slot) if self.goes_on(slot, packet) => slot,
