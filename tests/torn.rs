@@ -202,15 +202,7 @@ fn a_wrong_block_length_ends_the_reading_at_that_block() {
         for start in some(&packet_starts(&bytes), &bytes, &mut seeded) {
             let length = common::word(&bytes, start + 4);
             let end = start + length as usize - 4;
-            let wrong = [
-                0,
-                u32::MAX,
-                u32::MAX - 3,
-                length - 1,
-                length + 1,
-                length - 4,
-                length + 4,
-            ];
+            let wrong = [0, u32::MAX, length - 1, length + 1, length - 4, length + 4];
             // Told at the start of the block, and again at its end.
             for at in [start + 4, end] {
                 let lie = wrong[seeded.below(wrong.len())];
@@ -219,6 +211,32 @@ fn a_wrong_block_length_ends_the_reading_at_that_block() {
                 let what = format!("{name}: {length} is {lie} at {at}");
                 bench.expect_fault_at(&what, &torn, &bytes, start);
             }
+        }
+    }
+}
+
+#[test]
+fn a_block_longer_than_the_file_ends_the_reading_at_that_block() {
+    let bench = Bench::new();
+    for (name, bytes, mut seeded) in pcaps() {
+        let starts = packet_starts(&bytes);
+        for start in some(&starts, &bytes, &mut seeded) {
+            let mut torn = bytes.clone();
+            torn[start + 4..start + 8].copy_from_slice(&(u32::MAX - 3).to_le_bytes());
+            let labelled = bench.label(&torn);
+            let [error] = &labelled.errors[..] else {
+                panic!("{name} at {start}: {:?}", labelled.errors);
+            };
+            assert_eq!(error.offset, Some(start as u64), "{name}: {error}");
+            assert!(matches!(error.fault, Fault::Cut { .. }), "{name}: {error}");
+            // Where the rest of the file is more than is looked at ahead, the packet in the block
+            // itself was there, and is used.
+            let before = starts.iter().filter(|one| **one < start).count() as u64;
+            assert!(
+                [before, before + 1].contains(&error.frames),
+                "{name}: {error}"
+            );
+            assert_eq!(labelled.stats.captured, error.frames, "{name}: {error}");
         }
     }
 }
