@@ -38,6 +38,16 @@ impl FlowKey {
         }
     }
 
+    /// Whether a packet of this key goes from the lower peer to the higher one.
+    pub fn is_up(&self, tuple: &FiveTuple) -> bool {
+        (self.low, self.ports.0) == wide(tuple.source)
+    }
+
+    /// The IP protocol.
+    pub fn protocol(&self) -> IpProtocol {
+        self.protocol
+    }
+
     /// The part of the flows that it belongs to: the same in every run.
     pub fn part(&self) -> usize {
         (self.hash(&FixedState::with_seed(0x7769_7265)) >> 32) as usize % PARTS
