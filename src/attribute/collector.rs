@@ -632,13 +632,14 @@ mod tests {
             let findings = vec![exported(5, class, &[DISPATCH], 49_777)];
             let flows = vec![
                 flow(6, CLIENT, 49_777, &[]),
-                flow(7, CLIENT, 49_777, &[Claim::Bound(SAMR)]),
+                flow(7, CLIENT, 49_777, &[Claim::Bound(REM_UNKNOWN)]),
+                flow(8, CLIENT, 49_777, &[Claim::Bound(SAMR)]),
             ];
             let labels = labels(findings, flows);
             let nothing = ("-".to_owned(), Basis::Endpoint, Vec::new());
-            assert_eq!(labels[0], nothing, "{class:?}");
+            assert_eq!(labels[..2], [nothing.clone(), nothing], "{class:?}");
             assert_eq!(
-                (labels[1].0.as_str(), labels[1].1),
+                (labels[2].0.as_str(), labels[2].1),
                 ("LSASS", Basis::Content)
             );
         }

@@ -101,8 +101,10 @@ impl Ladder<'_> {
             [only] => Some(only),
             _ => None,
         };
-        if service.is_none() && bound(case.flow).next().is_some() {
-            // The flow itself says more: an interface that no service is known for.
+        let exports_objects = tenants.iter().any(|t| t.export.interface().is_none());
+        if service.is_none() && !exports_objects && bound(case.flow).next().is_some() {
+            // The flow itself says more: an interface that no service is known for. To an object
+            // exporter it binds what every object has, and the class says more.
             return None;
         }
         // Several services at one port: which of them is meant, nobody can say.
