@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::catalog::entry::{InterfaceEntry, Listens, PipeEntry, Service, ServiceId};
+use crate::catalog::entry::{ClassEntry, InterfaceEntry, Listens, PipeEntry, Service, ServiceId};
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::listeners::Listeners;
-use crate::catalog::read::{Entries, ReadInterface, ReadPipe, ReadService};
+use crate::catalog::read::{Entries, ReadClass, ReadInterface, ReadPipe, ReadService};
 use crate::catalog::table::Placed;
 use crate::catalog::{Catalog, Lookups, folded, plain_pipe};
 use crate::model::protocol::Protocol;
@@ -22,10 +22,12 @@ pub(super) struct Merge {
     services: Vec<LayeredService>,
     interfaces: Vec<ReadInterface>,
     pipes: Vec<ReadPipe>,
+    classes: Vec<ReadClass>,
     /// Ids and aliases, folded, to their service: the latest layer that uses the name.
     names: HashMap<String, usize>,
     interfaces_by_uuid: HashMap<Uuid, Vec<usize>>,
     pipes_by_name: HashMap<String, usize>,
+    classes_by_uuid: HashMap<Uuid, usize>,
     layers: usize,
     pub faults: Vec<Fault>,
 }
@@ -42,6 +44,7 @@ impl Merge {
         self.add_services(layer.services);
         self.add_interfaces(layer.interfaces);
         self.add_pipes(layer.pipes);
+        self.add_classes(layer.classes);
     }
 
     fn add_services(&mut self, services: Vec<ReadService>) {
@@ -146,6 +149,27 @@ impl Merge {
         }
     }
 
+    fn add_classes(&mut self, classes: Vec<ReadClass>) {
+        let earlier = self.classes.len();
+        for read in classes {
+            let uuid = read.entry.uuid;
+            match self.classes_by_uuid.get(&uuid).copied() {
+                // A UUID that could not be read is a fault already.
+                _ if uuid == Uuid::NIL => {}
+                None => {
+                    self.classes_by_uuid.insert(uuid, self.classes.len());
+                    self.classes.push(read);
+                }
+                Some(at) if at < earlier => self.classes[at] = read,
+                Some(at) => {
+                    let what = format!("class {uuid}");
+                    let first = self.classes[at].place.clone();
+                    self.fault(read.place, FaultKind::Duplicate { what, first });
+                }
+            }
+        }
+    }
+
     /// The catalog, and what is wrong with it: it may be used only if nothing is.
     pub fn finish(mut self) -> (Catalog, Vec<Fault>) {
         let mut lookups = Lookups::default();
@@ -164,6 +188,13 @@ impl Merge {
                 read.entry
             })
             .collect();
+        let classes = std::mem::take(&mut self.classes);
+        let classes: Vec<ClassEntry> = (classes.into_iter())
+            .map(|mut read| {
+                read.entry.service = self.resolve(read.service);
+                read.entry
+            })
+            .collect();
 
         let services: Vec<Service> = self.services.into_iter().map(|s| s.read.entry).collect();
         // A display name finds its service unless it is another's id or alias; the first has it.
@@ -174,6 +205,7 @@ impl Merge {
             lookups.names.entry(name).or_insert(service_id(at));
         }
         lookups.interfaces = self.interfaces_by_uuid.into_iter().collect();
+        lookups.classes = self.classes_by_uuid.into_iter().collect();
         let exact = self.pipes_by_name.into_iter();
         lookups.pipes = exact.filter(|(name, _)| !name.contains('*')).collect();
         lookups.pipe_patterns = (pipes.iter().enumerate())
@@ -184,6 +216,7 @@ impl Merge {
             services,
             interfaces,
             pipes,
+            classes,
             lookups,
         };
         (catalog, self.faults)

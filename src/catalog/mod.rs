@@ -1,4 +1,4 @@
-//! The facts: services and where they listen, RPC interfaces, pipes, each with its source.
+//! The facts: services and where they listen, RPC interfaces, pipes, classes, each with its source.
 //!
 //! In come the TOML files of `catalog/`, compiled in, and those that the user names; out come
 //! lookups. A file goes through `table.rs` (TOML, strictly), `read.rs` (entries) and `merge.rs`
@@ -21,8 +21,8 @@ mod read;
 mod table;
 
 pub use entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, PortUse,
-    Service, ServiceId, Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow,
+    PortUse, Service, ServiceId, Version,
 };
 pub use fault::{Fault, FaultKind, Faults, Place};
 
@@ -51,6 +51,11 @@ const BUILT_IN: &[(&str, &str, Origin)] = &[
         include_str!("../../catalog/pipes.toml"),
         Origin::Windows,
     ),
+    (
+        "catalog/classes.toml",
+        include_str!("../../catalog/classes.toml"),
+        Origin::Windows,
+    ),
 ];
 
 /// The longest catalog file that is read: some ten times all that is built in.
@@ -59,12 +64,13 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// Hashed the same in every run: nothing from the wire is ever added to these.
 type Table<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
-/// What is known of services, ports, interfaces and pipes. Does not change once made.
+/// What is known of services, ports, interfaces, pipes and classes. Does not change once made.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     services: Vec<Service>,
     interfaces: Vec<InterfaceEntry>,
     pipes: Vec<PipeEntry>,
+    classes: Vec<ClassEntry>,
     lookups: Lookups,
 }
 
@@ -81,6 +87,7 @@ struct Lookups {
     pipes: Table<String, usize>,
     /// Plain names with one `*`.
     pipe_patterns: Vec<(String, usize)>,
+    classes: Table<Uuid, usize>,
 }
 
 /// How many entries of each kind a file has.
@@ -92,6 +99,8 @@ pub struct Contents {
     pub interfaces: usize,
     /// `[[pipe]]`.
     pub pipes: usize,
+    /// `[[class]]`.
+    pub classes: usize,
 }
 
 impl Catalog {
@@ -101,8 +110,8 @@ impl Catalog {
     }
 
     /// The built-in catalog with the entries of `extra` files, in their order. A service of the
-    /// same id, an interface of the same UUID and version, and a pipe of the same name replace
-    /// the earlier entry whole; anything else is added.
+    /// same id, an interface of the same UUID and version, a pipe of the same name and a class of
+    /// the same UUID replace the earlier entry whole; anything else is added.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
@@ -118,6 +127,7 @@ impl Catalog {
             built_in.services.extend(entries.services);
             built_in.interfaces.extend(entries.interfaces);
             built_in.pipes.extend(entries.pipes);
+            built_in.classes.extend(entries.classes);
         }
         merge.add(built_in);
         for path in extra {
@@ -145,6 +155,7 @@ impl Catalog {
             services: entries.services.len(),
             interfaces: entries.interfaces.len(),
             pipes: entries.pipes.len(),
+            classes: entries.classes.len(),
         })
     }
 
@@ -240,6 +251,16 @@ impl Catalog {
     /// Every pipe, in the order of the files.
     pub fn pipes(&self) -> &[PipeEntry] {
         &self.pipes
+    }
+
+    /// The class of objects that has this id.
+    pub fn class(&self, uuid: Uuid) -> Option<&ClassEntry> {
+        self.classes.get(*self.lookups.classes.get(&uuid)?)
+    }
+
+    /// Every class, in the order of the files.
+    pub fn classes(&self) -> &[ClassEntry] {
+        &self.classes
     }
 }
 

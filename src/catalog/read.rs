@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, Service,
-    Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow,
+    Service, Version,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::table::{Placed, Reader, Table};
@@ -16,7 +16,7 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
-const FILE_KEYS: &[&str] = &["service", "interface", "pipe"];
+const FILE_KEYS: &[&str] = &["service", "interface", "pipe", "class"];
 const SERVICE_KEYS: &[&str] = &[
     "id",
     "name",
@@ -51,6 +51,7 @@ const INTERFACE_KEYS: &[&str] = &[
     "uuid", "versions", "name", "service", "pipes", "about", "source",
 ];
 const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
+const CLASS_KEYS: &[&str] = &["uuid", "name", "service", "about", "source"];
 
 const A_PORT: &str = "a port from 1 to 65535";
 
@@ -60,6 +61,7 @@ pub(super) struct Entries {
     pub services: Vec<ReadService>,
     pub interfaces: Vec<ReadInterface>,
     pub pipes: Vec<ReadPipe>,
+    pub classes: Vec<ReadClass>,
 }
 
 /// A service, and the lines of what other entries may repeat.
@@ -84,6 +86,13 @@ pub(super) struct ReadPipe {
     pub service: Option<Placed<String>>,
 }
 
+/// A class whose service is still a name.
+pub(super) struct ReadClass {
+    pub entry: ClassEntry,
+    pub place: Place,
+    pub service: Option<Placed<String>>,
+}
+
 /// Reads the text of `file`; `origin` is what its services are marked with.
 pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Fault>) {
     let mut reader = Reader::new(file, text);
@@ -94,11 +103,13 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
     let services = reader.tables(&root, "service", "[[service]]", SERVICE_KEYS);
     let interfaces = reader.tables(&root, "interface", "[[interface]]", INTERFACE_KEYS);
     let pipes = reader.tables(&root, "pipe", "[[pipe]]", PIPE_KEYS);
+    let classes = reader.tables(&root, "class", "[[class]]", CLASS_KEYS);
     let r = &mut reader;
     let entries = Entries {
         services: services.iter().map(|t| service(r, t, origin)).collect(),
         interfaces: interfaces.iter().map(|t| interface(r, t)).collect(),
         pipes: pipes.iter().map(|t| pipe(r, t)).collect(),
+        classes: classes.iter().map(|t| class(r, t)).collect(),
     };
 
     // A line that is not TOML says nothing else, and may have held the key that is missed.
@@ -265,13 +276,7 @@ fn range(r: &mut Reader, table: &Table, key: &'static str) -> Option<PortRange> 
 }
 
 fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
-    let mut uuid = Uuid::NIL;
-    if let Some(text) = r.required_text(table, "uuid") {
-        match text.value.parse() {
-            Ok(parsed) => uuid = parsed,
-            Err(_) => r.fault_at(text.place, FaultKind::NotAUuid(text.value)),
-        }
-    }
+    let uuid = uuid(r, table);
     let mut versions = Vec::new();
     for text in r.texts(table, "versions") {
         match version(&text.value) {
@@ -294,6 +299,17 @@ fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
         place: table.place_of(r, "uuid"),
         service: r.text(table, "service"),
     }
+}
+
+/// The `uuid` of a table; nil after a fault.
+fn uuid(r: &mut Reader, table: &Table) -> Uuid {
+    let Some(text) = r.required_text(table, "uuid") else {
+        return Uuid::NIL;
+    };
+    text.value.parse().unwrap_or_else(|_| {
+        r.fault_at(text.place, FaultKind::NotAUuid(text.value));
+        Uuid::NIL
+    })
 }
 
 fn version(text: &str) -> Option<Version> {
@@ -325,6 +341,21 @@ fn pipe(r: &mut Reader, table: &Table) -> ReadPipe {
     ReadPipe {
         entry,
         place: table.place_of(r, "name"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn class(r: &mut Reader, table: &Table) -> ReadClass {
+    let entry = ClassEntry {
+        uuid: uuid(r, table),
+        name: required(r, table, "name"),
+        service: None,
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadClass {
+        entry,
+        place: table.place_of(r, "uuid"),
         service: r.text(table, "service"),
     }
 }

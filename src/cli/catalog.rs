@@ -153,17 +153,19 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         services: found.services,
         interfaces: found.interfaces,
         pipes: found.pipes,
+        classes: found.classes,
     };
     let mut out = anstream::stdout().lock();
     match format {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, interfaces {}, pipes {}; no fault",
+            "{}: services {}, interfaces {}, pipes {}, classes {}; no fault",
             escape(&line.file),
             line.services,
             line.interfaces,
-            line.pipes
+            line.pipes,
+            line.classes
         )?,
     }
     Ok(Exit::Well)
@@ -176,6 +178,7 @@ struct Checked {
     services: usize,
     interfaces: usize,
     pipes: usize,
+    classes: usize,
 }
 
 /// A line of `services`.
