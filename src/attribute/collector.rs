@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::iter;
 use std::net::IpAddr;
 
+use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
-use crate::attribute::endpoints::{Appointment, EndpointMap, Export, Lesson, Teacher, address_of};
+use crate::attribute::endpoints::{EndpointMap, Export, Lesson, Teacher, address_of};
 use crate::attribute::label::LabelledFlow;
 use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
@@ -118,7 +119,7 @@ impl<'a> Collector<'a> {
                     let listener = Peer { address, port };
                     let (frame, time) = (evidence.frame, evidence.time);
                     let appointment = Appointment::new(by, frame, server, other, time);
-                    self.map.appoint(listener, protocol, appointment);
+                    self.map.appointments.make(listener, protocol, appointment);
                 }
             }
             _ => {}

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
+use crate::attribute::appointments::Appointments;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::label::EvidenceKind;
 use crate::catalog::{Catalog, ServiceId};
-use crate::model::evidence::{Assignment, Endpoint};
+use crate::model::evidence::Endpoint;
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
 use crate::model::time::Timestamp;
@@ -25,12 +25,15 @@ pub const MAX_PORTS: usize = 200_000;
 /// one port; a port that changes hands more often than this forgets its oldest tenants.
 pub const MAX_TENANTS: usize = 128;
 
-/// How many endpoints of other kinds (FTP data, TFTP transfers, pipes) are kept.
-pub const MAX_APPOINTMENTS: usize = 200_000;
+/// How many tenants are kept in all: some 200 bytes each.
+pub const MAX_TENANTS_IN_ALL: usize = 400_000;
 
-/// How long after the negotiation a data connection may come: FTP servers of Windows wait this
-/// long for one, and TFTP clients repeat themselves well within it.
-const APPOINTMENT: Duration = Duration::from_secs(120);
+/// How many ports an interface of a server may be said to live at, for its moves to be followed.
+/// Real ones have one, or two.
+const MAX_HOMES: usize = 64;
+
+/// How many pipes are kept.
+pub const MAX_PIPES: usize = 200_000;
 
 /// How an endpoint was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,39 +98,6 @@ impl Tenant {
     }
 }
 
-/// A transfer that two hosts agreed on.
-#[derive(Clone, Debug)]
-pub struct Appointment {
-    /// By which negotiation.
-    pub by: Assignment,
-    /// The frame that proves it.
-    pub frame: Frame,
-    /// The server of the negotiating flow.
-    pub server: Peer,
-    /// The host that will connect to the endpoint.
-    pub guest: IpAddr,
-    time: Timestamp,
-}
-
-impl Appointment {
-    /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect.
-    pub fn new(
-        by: Assignment,
-        frame: Frame,
-        server: Peer,
-        guest: Peer,
-        time: Timestamp,
-    ) -> Appointment {
-        Appointment {
-            by,
-            frame,
-            server,
-            guest: guest.address,
-            time,
-        }
-    }
-}
-
 type Place = (IpAddr, IpProtocol, u16);
 
 /// Everything learned about endpoints.
@@ -137,9 +107,10 @@ pub struct EndpointMap {
     /// Where each interface of a server was last said to live.
     homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
-    appointments: BTreeMap<Place, Vec<Appointment>>,
-    appointed: usize,
-    /// Answers and appointments that did not fit the bounds.
+    tenants: usize,
+    /// Transfers that hosts agreed on.
+    pub appointments: Appointments,
+    /// Answers that did not fit the bounds.
     pub given_up: u64,
 }
 
@@ -168,11 +139,16 @@ impl EndpointMap {
     ) {
         let service = lesson.export.service(catalog);
         let place = (server, protocol, port);
-        if self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place) {
+        let is_full = self.tenants >= MAX_TENANTS_IN_ALL
+            || self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place);
+        if is_full {
             self.given_up += 1;
             return;
         }
-        settle(self.ports.entry(place).or_default(), service, lesson);
+        let tenants = self.ports.entry(place).or_default();
+        let before = tenants.len();
+        settle(tenants, service, lesson);
+        self.tenants += tenants.len() - before;
         if let (Teacher::Mapper, Export::Interface(interface)) = (lesson.teacher, lesson.export) {
             self.follow_move(server, protocol, port, (interface, lesson.time));
         }
@@ -188,7 +164,7 @@ impl EndpointMap {
         (interface, said): (Interface, Timestamp),
     ) {
         let homes = self.homes.entry((server, protocol, interface)).or_default();
-        if homes.contains(&port) {
+        if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
         let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
@@ -215,26 +191,12 @@ impl EndpointMap {
         let Some(interface) = lesson.export.interface() else {
             return;
         };
-        if self.pipes.len() < MAX_APPOINTMENTS {
+        if self.pipes.len() < MAX_PIPES {
             let known = self.pipes.entry((server, pipe, interface));
             known.or_insert((lesson.frame, lesson.time));
         } else {
             self.given_up += 1;
         }
-    }
-
-    /// Learns that a transfer will reach `listener`.
-    pub fn appoint(&mut self, listener: Peer, protocol: IpProtocol, appointment: Appointment) {
-        if self.appointed >= MAX_APPOINTMENTS {
-            self.given_up += 1;
-            return;
-        }
-        self.appointed += 1;
-        let place = (listener.address, protocol, listener.port);
-        self.appointments
-            .entry(place)
-            .or_default()
-            .push(appointment);
     }
 
     /// Who lived at a port at that moment: of the flows that begin then, these can be meant.
@@ -251,24 +213,6 @@ impl EndpointMap {
         (tenants.into_iter().flatten())
             .filter_map(|tenant| tenant.service)
             .collect()
-    }
-
-    /// The transfer that was agreed on for a connection from `guest` to `listener`.
-    pub fn appointment(
-        &self,
-        guest: IpAddr,
-        listener: Peer,
-        protocol: IpProtocol,
-        moment: Timestamp,
-    ) -> Option<&Appointment> {
-        let place = (listener.address, protocol, listener.port);
-        let appointments = self.appointments.get(&place)?;
-        // The connection may overtake the capture of the words that arranged it by a little.
-        appointments.iter().rev().find(|a| {
-            a.guest == guest
-                && moment.since(a.time) <= APPOINTMENT
-                && a.time.since(moment) <= Duration::from_secs(1)
-        })
     }
 
     /// The map as rows: by server, protocol and port, then by when it was learned.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::attribute::endpoints::{Appointment, EndpointMap, Export, Teacher, Tenant};
+use crate::attribute::appointments::Appointment;
+use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
@@ -66,6 +67,7 @@ impl Ladder<'_> {
         match label.basis {
             Basis::Content => is_named,
             Basis::Port | Basis::SharedPort | Basis::IpProtocol => true,
+            Basis::Endpoint if is_appointment(label) => true,
             Basis::Endpoint | Basis::None => !flow.tuple.protocol.has_ports() || ports < 1024,
         }
     }
@@ -139,7 +141,7 @@ impl Ladder<'_> {
         let (listener, guest) = (case.server, case.flow.sender(case.client));
         let protocol = case.flow.tuple.protocol;
         let meets = |guest: Peer, listener: Peer| {
-            map.appointment(guest.address, listener, protocol, case.flow.start)
+            (map.appointments).find(guest.address, listener, protocol, case.flow.start)
         };
         let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
@@ -494,6 +496,12 @@ impl Ladder<'_> {
 fn first(service: ServiceId, mut reached: Vec<Reached>) -> Vec<Reached> {
     reached.sort_by_key(|known| known.service != Some(service));
     reached
+}
+
+/// Whether the label rests on a transfer that was agreed on: nothing said later changes that.
+fn is_appointment(label: &Label) -> bool {
+    let agreed = [EvidenceKind::FtpData, EvidenceKind::TftpTransfer];
+    (label.evidence.iter()).any(|ground| agreed.contains(&ground.kind))
 }
 
 fn spoken(flow: &EndedFlow) -> Option<Protocol> {

@@ -1,5 +1,6 @@
 //! Evidence, catalog and endpoint map to labels.
 
+pub mod appointments;
 pub mod collector;
 pub mod endpoint_row;
 pub mod endpoints;
