@@ -422,10 +422,7 @@ mod tests {
     fn without_permission_the_capability_is_named() {
         let refused = pcap::Error::PcapError("Operation not permitted".to_owned());
         let text = DeviceError::of("eth0", refused).to_string();
-        assert!(
-            text.contains("setcap cap_net_raw=eip"),
-            "{text}"
-        );
+        assert!(text.contains("setcap cap_net_raw=eip"), "{text}");
     }
 
     /// Opens the loopback device for one UDP port, where this machine lets the test capture.
