@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::attribute::endpoints::{Appointment, EndpointMap, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
+use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
 use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
@@ -41,6 +42,7 @@ impl Ladder<'_> {
         };
         let mut label = self
             .by_content(&case)
+            .or_else(|| netbios::label(flow, case.spoken, self.catalog))
             .or_else(|| self.by_endpoint(&case, map))
             .or_else(|| self.by_appointment(&case, map))
             .or_else(|| self.by_port(&case))
@@ -431,7 +433,11 @@ impl Ladder<'_> {
                 };
                 (kind, endpoint_text(at, server), None)
             }
-            Claim::Offered(_)
+            Claim::NetbiosName { .. } | Claim::SentToMailslot(_) => {
+                return netbios::ground(evidence, self.catalog);
+            }
+            Claim::CarriedToMailslot { .. }
+            | Claim::Offered(_)
             | Claim::Mapped { .. }
             | Claim::ClientIs(_)
             | Claim::Carried { .. } => {

@@ -153,17 +153,21 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         services: found.services,
         interfaces: found.interfaces,
         pipes: found.pipes,
+        mailslots: found.mailslots,
+        netbios_names: found.netbios_names,
     };
     let mut out = anstream::stdout().lock();
     match format {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, interfaces {}, pipes {}; no fault",
+            "{}: services {}, interfaces {}, pipes {}, mailslots {}, NetBIOS names {}; no fault",
             escape(&line.file),
             line.services,
             line.interfaces,
-            line.pipes
+            line.pipes,
+            line.mailslots,
+            line.netbios_names
         )?,
     }
     Ok(Exit::Well)
@@ -176,6 +180,8 @@ struct Checked {
     services: usize,
     interfaces: usize,
     pipes: usize,
+    mailslots: usize,
+    netbios_names: usize,
 }
 
 /// A line of `services`.

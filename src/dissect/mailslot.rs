@@ -25,7 +25,7 @@ const MAX_NAME: usize = 256;
 /// (MS-ADTS 6.3.5). The first continues with a number that the client chose.
 const ANSWER_SLOTS: &[&str] = &["net\\getdc", "temp\\netlogon"];
 
-/// The browser's mailslot, and the answer there with the list of browsers (MS-BRWS 2.2.4).
+/// The browser's mailslot, and the answer there with the list of browsers (MS-BRWS 2.2.5).
 const BROWSER_ANSWER: (&str, u8) = ("browse", 10);
 
 /// A write to a mailslot.

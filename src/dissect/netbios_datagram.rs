@@ -5,7 +5,7 @@ use crate::dissect::netbios_name::{Uses, encoded};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{Definition, Dissector, Input, Look, Progress, mailslot, probe_datagram};
 use crate::model::evidence::{Claim, Direction};
-use crate::model::netbios::{NameUse, NetbiosName};
+use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
 /// NetBIOS datagrams over UDP.
@@ -94,7 +94,9 @@ impl DatagramService {
         let mut r = Reader::big(bytes);
         match Names::read(&mut r)? {
             Some(Names::Sent(source, destination)) => {
-                self.uses.note(source, None, NameUse::SentFrom, from, found);
+                let one = Some(NameKind::Unique);
+                self.uses.note(source, one, NameUse::SentFrom, from, found);
+                // Whatever the kind of the datagram: Windows sends as to a group to one's names.
                 self.uses
                     .note(destination, None, NameUse::SentTo, from, found);
             }
@@ -163,7 +165,7 @@ mod tests {
     fn said(suffix: u8, used: NameUse, by: Direction) -> Claim {
         Claim::NetbiosName {
             name: name(suffix),
-            kind: None,
+            kind: (used == NameUse::SentFrom).then_some(NameKind::Unique),
             used,
             by,
         }

@@ -129,12 +129,20 @@ fn opcode_of(flags: u16) -> u16 {
     flags >> 11 & 0xf
 }
 
+/// A registration that waits for its answer.
+struct Registration {
+    id: u16,
+    name: NetbiosName,
+    kind: Option<NameKind>,
+    from: Direction,
+}
+
 /// Follows what is asked and said about names.
 #[derive(Default)]
 struct NameService {
     uses: Uses,
     /// Registrations for a name server that were not answered yet. Bounded by [`MAX_WAITING`].
-    waiting: Vec<(u16, NetbiosName, Direction)>,
+    waiting: Vec<Registration>,
 }
 
 impl Dissector for NameService {
@@ -180,12 +188,19 @@ impl NameService {
             _ if message.registers() => NameUse::Registered,
             _ => return,
         };
-        self.uses.note(name, owner_kind(r).ok(), used, from, found);
+        let kind = owner_kind(r).ok();
+        self.uses.note(name, kind, used, from, found);
         if used == NameUse::Registered && message.is_for_name_server() {
             if self.waiting.len() >= MAX_WAITING {
                 self.waiting.remove(0);
             }
-            self.waiting.push((message.id, name, from));
+            let id = message.id;
+            self.waiting.push(Registration {
+                id,
+                name,
+                kind,
+                from,
+            });
         }
     }
 
@@ -198,10 +213,12 @@ impl NameService {
     ) -> Result<(), Short> {
         let name = message.name;
         if message.registers() || message.opcode() == opcode::WAIT {
-            let awaited = (message.id, name, from.reversed());
-            if let Some(at) = self.waiting.iter().position(|one| *one == awaited) {
-                self.waiting.swap_remove(at);
-                self.uses.note(name, None, NameUse::Decided, from, found);
+            let is_answered = |one: &Registration| {
+                (one.id, one.name, one.from) == (message.id, name, from.reversed())
+            };
+            if let Some(at) = self.waiting.iter().position(is_answered) {
+                let kind = self.waiting.swap_remove(at).kind;
+                self.uses.note(name, kind, NameUse::Decided, from, found);
             }
             return Ok(());
         }
@@ -448,7 +465,7 @@ mod tests {
                     answer(7, answered, 0x20, kind::NAME, &address(UNIQUE)),
                 ),
             ];
-            let decided = said(0x20, None, NameUse::Decided, Reverse);
+            let decided = said(0x20, Some(NameKind::Unique), NameUse::Decided, Reverse);
             assert!(claims(&talk).contains(&decided), "{opcode} {answered}");
         }
     }
