@@ -284,16 +284,11 @@ fn a_device_that_does_not_exist_is_named_with_what_helps() {
 #[test]
 #[cfg(unix)]
 fn a_reader_that_goes_away_ends_the_program_quietly() {
-    let many = common::pcaps();
     for format in ["ndjson", "csv", "table"] {
         let mut command = common::wiretag();
         command.args(["label", "--by", "flow", "--format", format]);
-        // Many times over: more than a pipe holds.
-        command.args(
-            std::iter::repeat_n("pcaps", 1)
-                .map(PathBuf::from)
-                .chain(many.clone()),
-        );
+        // Far more rows than a pipe holds.
+        command.arg("pcaps");
         command.stdout(Stdio::piped());
         command.stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
@@ -306,7 +301,7 @@ fn a_reader_that_goes_away_ends_the_program_quietly() {
         let stderr = String::from_utf8_lossy(&end.stderr);
         let only_notes = stderr
             .lines()
-            .all(|line| line.contains("given twice") || line.contains("no capture"));
+            .all(|line| line.contains("no capture, passed over"));
         assert!(only_notes, "{format}: {stderr}");
     }
 }

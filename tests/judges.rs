@@ -23,9 +23,6 @@ use serde_json::Value as Json;
 /// Captures read at a time.
 const THREADS: usize = 2;
 
-/// Ports whose flows are left out when interfaces are compared.
-const PORTS_NOT_COMPARED: &[u16] = &[139, 445];
-
 /// A capture in which some flows differ from what tshark says, with good reason.
 struct Excuse {
     /// The end of its path.
@@ -38,10 +35,32 @@ struct Excuse {
 }
 
 /// Where the packets of a five-tuple may differ.
-const EXCUSED_PACKETS: &[Excuse] = &[];
+const EXCUSED_PACKETS: &[Excuse] = &[Excuse {
+    capture: "ndpi/fuzz-2006-06-26-2594.pcap",
+    flows: 1,
+    reason: "a first fragment whose others are not in the capture: here it is counted",
+}];
 
 /// Where the RPC interfaces of a five-tuple may differ.
-const EXCUSED_INTERFACES: &[Excuse] = &[];
+const EXCUSED_INTERFACES: &[Excuse] = &[
+    Excuse {
+        capture: "arkime/dcerpc_synthetic.pcap",
+        flows: 6,
+        reason: "RPC on port 445 without SMB around it: tshark takes the port for SMB's alone",
+    },
+    Excuse {
+        capture: "pcaps/wrapped_fragments.pcapng",
+        flows: 2,
+        reason: "the BINDs are in IP fragments, which are counted but not put together",
+    },
+];
+
+/// Where a flow to a mapped port may be without a label.
+const EXCUSED_MAPPED: &[Excuse] = &[Excuse {
+    capture: "pcaps/wrapped_fragments.pcapng",
+    flows: 2,
+    reason: "the endpoint mapper's answers are in IP fragments, which are not put together",
+}];
 
 /// Either side of a flow, the lower first.
 type Pair = (String, (IpAddr, u16), (IpAddr, u16));
@@ -210,7 +229,7 @@ fn list<'r>(row: &'r Json, name: &str) -> &'r [Json] {
     (row[name].as_array()).unwrap_or_else(|| panic!("{name} is a list: {row}"))
 }
 
-/// The captures below the folder that the environment names.
+/// The captures below the folder that the environment names, and the project's own.
 fn captures() -> Vec<PathBuf> {
     let shared = std::env::var_os("WIRETAG_SHARED").expect("WIRETAG_SHARED is set");
     let mut found = Vec::new();
@@ -228,6 +247,8 @@ fn captures() -> Vec<PathBuf> {
     found.retain(|path| path.is_file() && path.extension().is_none_or(|ending| ending != "md"));
     found.sort();
     assert!(found.len() > 100, "only {} captures", found.len());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    found.extend(common::pcaps().iter().map(|pcap| root.join(pcap)));
     found
 }
 
@@ -323,14 +344,7 @@ fn rpc_interfaces_of_a_flow_are_those_that_tshark_finds() {
             }
         }
         let theirs = &judged.tshark.interfaces;
-        let is_compared = |(_, one, other): &&Pair| {
-            !PORTS_NOT_COMPARED.contains(&one.1) && !PORTS_NOT_COMPARED.contains(&other.1)
-        };
-        let pairs: BTreeSet<_> = mine
-            .keys()
-            .chain(theirs.keys())
-            .filter(is_compared)
-            .collect();
+        let pairs: BTreeSet<_> = mine.keys().chain(theirs.keys()).collect();
         let none = BTreeSet::new();
         (pairs.into_iter())
             .map(|pair| {
@@ -362,7 +376,7 @@ fn a_flow_to_a_port_that_an_endpoint_mapper_named_is_labelled_by_it_or_by_conten
         flows > 300,
         "only {flows} flows to mapped ports: are the answers read at all?"
     );
-    each(&[], |judged| {
+    each(EXCUSED_MAPPED, |judged| {
         // A flow taken the wrong way round is a fault too: neither side is left out.
         let is_to_mapped =
             |row: &&Json| is_mapped(judged, row, "server") || is_mapped(judged, row, "client");

@@ -143,7 +143,7 @@ fn packets_on_a_device_become_labelled_rows() {
     let (rows, words, code) = end(child);
     assert_eq!(code, Some(0), "{words}");
     let row = row_of(&rows, port);
-    assert_eq!(row["application"], "dns");
+    assert_eq!(row["application"], "DNS");
     assert_eq!(row["device"], loopback());
     assert_eq!(row["packets_to_server"], 1);
     assert_eq!(row["packets_to_client"], 1);

@@ -68,3 +68,23 @@ fn the_first_command_of_the_readme_labels_a_capture_that_is_there() {
     let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/office.pcapng");
     assert!(std::path::Path::new(capture).is_file());
 }
+
+#[test]
+fn the_table_of_the_readme_is_what_the_program_prints() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wiretag"))
+        .args(["label", "pcaps/office.pcapng"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("COLUMNS")
+        .output()
+        .expect("the program runs");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let printed: Vec<&str> = printed.lines().map(str::trim_end).collect();
+    let command = "$ wiretag label pcaps/office.pcapng\n";
+    let (_, shown) = README.split_once(command).expect("the README shows it");
+    let shown: Vec<&str> = shown.lines().take_while(|line| *line != "```").collect();
+    assert!(
+        shown == printed,
+        "the table should be:\n{}",
+        printed.join("\n")
+    );
+}

@@ -24,6 +24,9 @@ printf 'nameserver %s.10\nsearch office.example\noptions timeout:2\n' $NET >$LAB
 mount --bind $LAB/hosts /etc/hosts
 mount --bind $LAB/resolv.conf /etc/resolv.conf
 
+# no_directory: nobody answers for names in this scene, so nobody asks.
+no_directory() { : >$LAB/resolv.conf; }
+
 # host NAME NUMBER [TTL]: a host NET.NUMBER; its hardware address ends in the number.
 host() {
   ip netns add "$1"
@@ -101,6 +104,20 @@ stop() {
     done
     kill -KILL "$pid" 2>/dev/null || true
   done
+}
+
+# clear_host HOST: ends all that still runs there; Samba leaves helpers behind, which hold its ports for a while.
+clear_host() {
+  local left
+  for _ in $(seq 60); do
+    left=$(ip netns pids "$1")
+    [ -n "$left" ] || return 0
+    # shellcheck disable=SC2086
+    kill $left 2>/dev/null || true
+    sleep .25
+  done
+  # shellcheck disable=SC2086
+  kill -KILL $left 2>/dev/null || true
 }
 
 # listening HOST tcp|udp PORT: waits until somebody does.

@@ -46,16 +46,23 @@ if [ ${#scenes[@]} = 0 ]; then
   for scene in "$here"/scenes/*.sh; do scenes+=("$(basename "$scene" .sh)"); done
 fi
 
-work=${LAB_WORK_FOLDER:-}
-if [ -z "$work" ]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-fi
+work=${LAB_WORK_FOLDER:-$(mktemp -d)}
+playing=
+leave() { # unshare waits for its child with its ears shut: only KILL ends it, and with it all that the scene started
+  [ -z "$playing" ] || kill -KILL "$playing" 2>/dev/null || true
+  [ -n "${LAB_WORK_FOLDER:-}" ] || rm -rf "$work"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM
+
 for scene in "${scenes[@]}"; do
   [ -f "$here/scenes/$scene.sh" ] || { echo "no such scene: $scene" >&2; exit 2; }
   echo "== $scene"
   rm -rf "${work:?}/$scene"
   mkdir -p -m 755 "$work/$scene"
   LAB_SCENE=$scene LAB_WORK=$work/$scene LAB_OUT=$(realpath "$out") LAB_PYTHON=$LAB_PYTHON \
-    unshare --net --mount --uts --ipc --pid --fork --mount-proc --kill-child "${BASH_SOURCE[0]}"
+    unshare --net --mount --uts --ipc --pid --fork --mount-proc --kill-child "${BASH_SOURCE[0]}" &
+  playing=$!
+  wait "$playing"
+  playing=
 done

@@ -49,6 +49,14 @@ impl Ladder<'_> {
             .or_else(|| self.by_ip_protocol(&case))
             .unwrap_or_else(|| self.unknown(&case));
         self.add_pipes(&case, &mut label);
+        let reached: Vec<_> = label
+            .services
+            .iter()
+            .filter_map(|known| known.service)
+            .collect();
+        label
+            .candidates
+            .retain(|candidate| !reached.contains(candidate));
         self.add_evidence(&case, &mut label);
         (client, label)
     }
@@ -95,6 +103,10 @@ impl Ladder<'_> {
             [only] => Some(only),
             _ => None,
         };
+        if service.is_none() && bound(case.flow).next().is_some() {
+            // The flow itself says more: an interface that no service is known for.
+            return None;
+        }
         // Several services at one port: which of them is meant, nobody can say.
         let meant = (tenants.iter().map(|tenant| tenant.interface))
             .filter(|interface| services.len() < 2 && self.service_of(*interface) == service);
@@ -277,7 +289,7 @@ impl Ladder<'_> {
         };
         Label {
             service: None,
-            application: case.spoken.map(|spoken| self.application_of(spoken)),
+            application: case.spoken.map(|spoken| spoken.title().to_owned()),
             basis: match services.is_empty() {
                 true => Basis::None,
                 false => Basis::Content,
@@ -285,14 +297,6 @@ impl Ladder<'_> {
             services,
             candidates,
             evidence: ground.into_iter().collect(),
-        }
-    }
-
-    /// The catalog's word for a protocol, else the protocol's own name.
-    fn application_of(&self, spoken: Protocol) -> String {
-        match spoken {
-            Protocol::Rpc | Protocol::RpcDatagram => "RPC".to_owned(),
-            other => other.name().to_owned(),
         }
     }
 

@@ -10,6 +10,17 @@ use crate::model::evidence::{Claim, Direction};
 /// `Short` if they end before that is decided.
 pub fn begins(bytes: &[u8], with: &[u8]) -> Result<bool, Short> {
     let fits = bytes.iter().zip(with).all(|(one, other)| one == other);
+    decided(fits, bytes, with)
+}
+
+/// The same for letters of either case.
+fn begins_in_any_case(bytes: &[u8], with: &[u8]) -> Result<bool, Short> {
+    let mut pairs = bytes.iter().zip(with);
+    let fits = pairs.all(|(one, other)| one.eq_ignore_ascii_case(other));
+    decided(fits, bytes, with)
+}
+
+fn decided(fits: bool, bytes: &[u8], with: &[u8]) -> Result<bool, Short> {
     match fits {
         true if bytes.len() < with.len() => Err(Short),
         fits => Ok(fits),
@@ -100,8 +111,7 @@ impl Manners {
 
     fn command(&self, bytes: &[u8], commands: &[&str]) -> Result<bool, Short> {
         any(commands, |command| {
-            let beginning = Reader::big(bytes).up_to(command.len());
-            if !begins(&beginning.to_ascii_uppercase(), command.as_bytes())? {
+            if !begins_in_any_case(bytes, command.as_bytes())? {
                 return Ok(false);
             }
             let mut r = Reader::big(bytes);

@@ -5,14 +5,13 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 
-use crate::model::evidence::Direction;
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
 
 /// A five-tuple without its direction: both ways of a flow have the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
-    low: [u8; 16],
-    high: [u8; 16],
+    low: u128,
+    high: u128,
     ports: (u16, u16),
     protocol: IpProtocol,
     is_v6: bool,
@@ -23,21 +22,30 @@ pub struct FlowKey {
 pub const PARTS: usize = 64;
 
 impl FlowKey {
-    /// The key of a packet, and the way of the packet: forward is from the lower peer.
-    pub fn of(tuple: &FiveTuple) -> (FlowKey, Direction) {
-        let (low, high, way) = if tuple.source <= tuple.destination {
-            (tuple.source, tuple.destination, Direction::Forward)
-        } else {
-            (tuple.destination, tuple.source, Direction::Reverse)
+    /// The key of a packet.
+    pub fn of(tuple: &FiveTuple) -> FlowKey {
+        let (source, destination) = (wide(tuple.source), wide(tuple.destination));
+        let (low, high) = match source <= destination {
+            true => (source, destination),
+            false => (destination, source),
         };
-        let key = FlowKey {
-            low: wide(low),
-            high: wide(high),
-            ports: (low.port, high.port),
+        FlowKey {
+            low: low.0,
+            high: high.0,
+            ports: (low.1, high.1),
             protocol: tuple.protocol,
-            is_v6: low.address.is_ipv6(),
-        };
-        (key, way)
+            is_v6: tuple.source.address.is_ipv6(),
+        }
+    }
+
+    /// Whether a packet of this key goes from the lower peer to the higher one.
+    pub fn is_up(&self, tuple: &FiveTuple) -> bool {
+        (self.low, self.ports.0) == wide(tuple.source)
+    }
+
+    /// The IP protocol.
+    pub fn protocol(&self) -> IpProtocol {
+        self.protocol
     }
 
     /// The part of the flows that it belongs to: the same in every run.
@@ -48,19 +56,21 @@ impl FlowKey {
     /// Its hash under `state`.
     pub fn hash(&self, state: &impl BuildHasher) -> u64 {
         let mut hasher = state.build_hasher();
-        hasher.write_u128(u128::from_ne_bytes(self.low));
-        hasher.write_u128(u128::from_ne_bytes(self.high));
+        hasher.write_u128(self.low);
+        hasher.write_u128(self.high);
         let ports = u64::from(self.ports.0) << 16 | u64::from(self.ports.1);
         hasher.write_u64(ports << 16 | u64::from(self.protocol.0) << 1 | u64::from(self.is_v6));
         hasher.finish()
     }
 }
 
-fn wide(peer: Peer) -> [u8; 16] {
-    match peer.address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
+/// A peer as numbers: an IPv4 address in its IPv6-mapped form (RFC 4291 2.5.5.2), and the port.
+fn wide(peer: Peer) -> (u128, u16) {
+    let address = match peer.address {
+        IpAddr::V4(v4) => 0xffff << 32 | u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    (address, peer.port)
 }
 
 #[cfg(test)]
@@ -85,17 +95,15 @@ mod tests {
     #[test]
     fn both_ways_of_a_flow_have_one_key_and_one_part() {
         let there = tuple("192.0.2.1:50000", "192.0.2.9:135");
-        let (key, way) = FlowKey::of(&there);
-        let (back_key, back_way) = FlowKey::of(&there.reversed());
-        assert_eq!(key, back_key);
-        assert_eq!(key.part(), back_key.part());
-        assert_eq!(way, back_way.reversed());
+        let (key, back) = (FlowKey::of(&there), FlowKey::of(&there.reversed()));
+        assert_eq!(key, back);
+        assert_eq!(key.part(), back.part());
     }
 
     #[test]
     fn an_ipv4_address_is_not_its_ipv6_mapped_form() {
-        let (v4, _) = FlowKey::of(&tuple("192.0.2.1:1", "192.0.2.9:2"));
-        let (v6, _) = FlowKey::of(&tuple("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.9]:2"));
+        let v4 = FlowKey::of(&tuple("192.0.2.1:1", "192.0.2.9:2"));
+        let v6 = FlowKey::of(&tuple("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.9]:2"));
         assert_ne!(v4, v6);
     }
 }

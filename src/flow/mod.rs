@@ -3,6 +3,7 @@
 pub mod community_id;
 pub mod ended;
 pub mod key;
+mod open;
 pub mod stream;
 pub mod table;
 pub mod talk;

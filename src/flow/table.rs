@@ -5,8 +5,6 @@
 //! endpoint) is handed out at once as a [`Finding`]. Next in line: `attribute`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -14,28 +12,12 @@ use hashbrown::HashTable;
 use crate::dissect::Input;
 use crate::flow::ended::{EndedFlow, State};
 use crate::flow::key::FlowKey;
+use crate::flow::open::{CLOSED, OpenFlow, SILENCES};
 use crate::flow::talk::{Interest, Talk};
-use crate::flow::tcp::TcpLife;
 use crate::model::evidence::{Claim, Direction, Evidence};
-use crate::model::five_tuple::{FiveTuple, IpProtocol, Tunnel};
-use crate::model::packet::{Frame, Packet, Part, TcpHeader};
+use crate::model::five_tuple::{FiveTuple, IpProtocol};
+use crate::model::packet::{Packet, TcpHeader};
 use crate::model::time::Timestamp;
-
-/// UDP has no close; Windows clients repeat themselves well within this.
-pub const SILENCE: Duration = Duration::from_secs(60);
-
-/// Windows sends a keep-alive after two hours at the latest, and RPC clients keep connections for
-/// minutes; half of that keeps long sessions whole without keeping the dead for long.
-pub const TCP_SILENCE: Duration = Duration::from_secs(3600);
-
-/// How long a SYN may wait for its answer: Windows gives up after 21 seconds.
-pub const SYN_SILENCE: Duration = Duration::from_secs(30);
-
-/// How long stragglers of a closed connection still belong to it.
-pub const CLOSED_SILENCE: Duration = Duration::from_secs(10);
-
-/// How much evidence a flow keeps. The longest real sessions seen bind a few dozen interfaces.
-pub const MAX_EVIDENCE: usize = 256;
 
 /// What a flow proved that concerns other flows.
 #[derive(Clone, Debug)]
@@ -86,7 +68,7 @@ impl GivenUp {
 pub struct FlowTable {
     hash: RandomState,
     index: HashTable<u32>,
-    flows: Vec<Option<Box<Flow>>>,
+    flows: Vec<Option<OpenFlow>>,
     free: Vec<u32>,
     /// Flows by when to look whether they have fallen silent, one queue for each length of silence.
     /// A flow that has not is put back: nothing is moved when a packet comes.
@@ -106,38 +88,6 @@ struct Due {
     heard: Timestamp,
     slot: u32,
     serial: u64,
-}
-
-/// The queue of closed connections.
-const CLOSED: usize = 3;
-
-/// How long a flow may be silent, by the queue that it waits in.
-const SILENCES: [Duration; 4] = [SILENCE, TCP_SILENCE, SYN_SILENCE, CLOSED_SILENCE];
-
-/// A flow that is going on.
-struct Flow {
-    key: FlowKey,
-    serial: u64,
-    tunnel: Option<Arc<Tunnel>>,
-    tuple: FiveTuple,
-    first_frame: Frame,
-    last_frame: Frame,
-    start: Timestamp,
-    end: Timestamp,
-    packets: [u64; 2],
-    bytes: [u64; 2],
-    tcp: TcpLife,
-    /// The client as the payload shows it.
-    asked: Option<Direction>,
-    talk: Option<Box<Talk>>,
-    /// When each direction first had payload, and what came back first after that.
-    first_payload: [Option<Timestamp>; 2],
-    response: [Option<Duration>; 2],
-    evidence: Vec<Evidence>,
-    vlan: Option<u16>,
-    spi: Option<u32>,
-    gre_key: Option<u32>,
-    ttl: [Option<u8>; 2],
 }
 
 impl FlowTable {
@@ -167,7 +117,7 @@ impl FlowTable {
         ended: &mut Vec<EndedFlow>,
         findings: &mut Vec<Finding>,
     ) {
-        let (key, _) = FlowKey::of(&packet.tuple);
+        let key = FlowKey::of(&packet.tuple);
         let hash = key.hash(&self.hash);
         let slot = match self.find(hash, &key, packet) {
             Some(slot) if self.goes_on(slot, packet) => slot,
@@ -178,6 +128,14 @@ impl FlowTable {
             None => self.open(hash, key, packet, ended, findings),
         };
         self.add(slot, packet, payload, findings);
+    }
+
+    /// Looks at the flow of a packet that is about to come, so that it is in the cache by then. Of
+    /// several packets in a row the processor waits for all flows at once instead of one by one.
+    pub fn expect(&self, packet: &Packet) {
+        let key = FlowKey::of(&packet.tuple);
+        let slot = self.find(key.hash(&self.hash), &key, packet);
+        std::hint::black_box(slot);
     }
 
     /// Ends the flows that have fallen silent by `now`.
@@ -224,14 +182,14 @@ impl FlowTable {
     fn find(&self, hash: u64, key: &FlowKey, packet: &Packet) -> Option<u32> {
         let same = |slot: &u32| {
             let flow = self.flow(*slot);
-            flow.key == *key && flow.tunnel == packet.tunnel
+            flow.is_of(key, packet)
         };
         self.index.find(hash, same).copied()
     }
 
-    fn flow(&self, slot: u32) -> &Flow {
+    fn flow(&self, slot: u32) -> &OpenFlow {
         self.flows[slot as usize]
-            .as_deref()
+            .as_ref()
             .expect("an indexed slot is in use until its flow ends")
     }
 
@@ -256,7 +214,7 @@ impl FlowTable {
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        let mut flow = Box::new(Flow::begin(key, serial, packet));
+        let mut flow = OpenFlow::begin(key, serial, packet);
         flow.talk = self.start_talk(packet);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.flows.push(None);
@@ -266,7 +224,7 @@ impl FlowTable {
         self.put_in_line(slot);
         let (flows, state) = (&self.flows, &self.hash);
         self.index.insert_unique(hash, slot, |slot| {
-            let flow = flows[*slot as usize].as_deref();
+            let flow = flows[*slot as usize].as_ref();
             flow.expect("an indexed slot is in use").key.hash(state)
         });
         slot
@@ -290,7 +248,7 @@ impl FlowTable {
 
     fn add(&mut self, slot: u32, packet: &Packet, payload: &[u8], findings: &mut Vec<Finding>) {
         let flow = self.flows[slot as usize]
-            .as_deref_mut()
+            .as_mut()
             .expect("the slot was found or opened for this packet");
         let way = flow.way(&packet.tuple);
         let waits_in = flow.queue();
@@ -311,8 +269,7 @@ impl FlowTable {
             &mut self.given_up,
         );
         if interest == Interest::Mistaken {
-            flow.evidence
-                .retain(|e| !matches!(e.claim, Claim::Speaks(_)));
+            flow.retract();
         }
         if interest != Interest::More && flow.talk.is_some() {
             self.talks -= 1;
@@ -345,14 +302,14 @@ impl FlowTable {
             self.talks -= 1;
             talk.finish(&mut self.claims);
         }
-        let (frame, time) = (flow.last_frame, flow.end);
+        let (frame, time) = (flow.last_frame(), flow.end);
         flow.note(&mut self.claims, frame, time, findings, &mut self.given_up);
         ended.push(flow.into_ended(state));
     }
 
     /// Whether the flow that was put in line is still going on.
     fn is_current(&self, due: &Due) -> bool {
-        (self.flows[due.slot as usize].as_deref()).is_some_and(|flow| flow.serial == due.serial)
+        (self.flows[due.slot as usize].as_ref()).is_some_and(|flow| flow.serial == due.serial)
     }
 
     /// Puts a flow in line behind those that were heard before it.
@@ -401,185 +358,15 @@ impl FlowTable {
     }
 }
 
-impl Flow {
-    fn begin(key: FlowKey, serial: u64, packet: &Packet) -> Flow {
-        Flow {
-            key,
-            serial,
-            tunnel: packet.tunnel.clone(),
-            tuple: packet.tuple,
-            first_frame: packet.frame,
-            last_frame: packet.frame,
-            start: packet.time,
-            end: packet.time,
-            packets: [0; 2],
-            bytes: [0; 2],
-            tcp: TcpLife::default(),
-            asked: None,
-            talk: None,
-            first_payload: [None; 2],
-            response: [None; 2],
-            evidence: Vec::new(),
-            vlan: packet.vlan,
-            spi: packet.spi,
-            gre_key: packet.gre_key,
-            ttl: [None; 2],
-        }
-    }
-
-    fn way(&self, tuple: &FiveTuple) -> Direction {
-        if tuple.source == self.tuple.source && tuple.destination == self.tuple.destination {
-            Direction::Forward
-        } else {
-            Direction::Reverse
-        }
-    }
-
-    /// How long it may be silent and still go on.
-    fn silence(&self) -> Duration {
-        SILENCES[self.queue()]
-    }
-
-    /// Which queue it waits in: one for each length of silence, so that a queue is in order.
-    fn queue(&self) -> usize {
-        match self.tuple.protocol {
-            IpProtocol::TCP if self.tcp.ended().is_some() => CLOSED,
-            IpProtocol::TCP if self.tcp.is_unanswered() => 2,
-            IpProtocol::TCP => 1,
-            _ => 0,
-        }
-    }
-
-    /// Until when it may be silent.
-    fn due(&self) -> Timestamp {
-        self.end.after(self.silence())
-    }
-
-    fn count(&mut self, way: Direction, packet: &Packet) {
-        // A datagram is one packet in however many parts, as in tshark's conversations.
-        if packet.part != Part::Later {
-            self.packets[way.index()] += 1;
-        }
-        self.bytes[way.index()] += u64::from(packet.wire_bytes);
-        self.start = self.start.min(packet.time);
-        self.end = self.end.max(packet.time);
-        self.last_frame = packet.frame;
-        self.ttl[way.index()].get_or_insert(packet.ttl);
-        if let Some(tcp) = &packet.tcp {
-            self.tcp.segment(way, tcp, packet.time);
-        }
-        if packet.payload.len > 0 || packet.payload_missing > 0 {
-            self.first_payload[way.index()].get_or_insert(packet.time);
-            let back = way.reversed().index();
-            if let (Some(asked), None) = (self.first_payload[back], self.response[back]) {
-                self.response[back] = Some(packet.time.since(asked));
-            }
-        }
-    }
-
-    /// Hands the payload to the probes and the dissector, if any still listen.
-    fn listen(
-        &mut self,
-        way: Direction,
-        packet: &Packet,
-        payload: &[u8],
-        claims: &mut Vec<Claim>,
-    ) -> Interest {
-        let Some(talk) = &mut self.talk else {
-            return Interest::Over;
-        };
-        match &packet.tcp {
-            Some(tcp) => talk.segment(way, tcp, payload, packet.payload_missing, claims),
-            None => talk.datagram(way, payload, claims),
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.talk.as_ref().map_or(0, |talk| talk.waiting())
-    }
-
-    fn give_up_holes(&mut self, claims: &mut Vec<Claim>) {
-        if let Some(talk) = &mut self.talk {
-            talk.give_up_holes(claims);
-        }
-    }
-
-    /// Keeps what was claimed, with the frame that proves it; hands on what concerns other flows.
-    fn note(
-        &mut self,
-        claims: &mut Vec<Claim>,
-        frame: Frame,
-        time: Timestamp,
-        findings: &mut Vec<Finding>,
-        given_up: &mut GivenUp,
-    ) {
-        for claim in claims.drain(..) {
-            if let Claim::ClientIs(client) = claim {
-                self.asked.get_or_insert(client);
-                continue;
-            }
-            let evidence = Evidence { claim, frame, time };
-            let concerns_others = matches!(
-                evidence.claim,
-                Claim::Mapped { .. } | Claim::Assigned { .. } | Claim::Bound(_)
-            );
-            let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });
-            if concerns_others {
-                findings.push(Finding {
-                    tuple: self.tuple,
-                    client: self.client(),
-                    evidence: evidence.clone(),
-                });
-            }
-            if is_its_own && self.evidence.len() < MAX_EVIDENCE {
-                self.evidence.push(evidence);
-            } else if is_its_own {
-                given_up.evidence += 1;
-            }
-        }
-    }
-
-    fn client(&self) -> Option<Direction> {
-        self.tcp.client().or(self.asked)
-    }
-
-    fn into_ended(self, state: Option<State>) -> EndedFlow {
-        let is_tcp = self.tuple.protocol == IpProtocol::TCP;
-        let state = match state {
-            Some(State::Open) if is_tcp => match self.tcp.after_silence() {
-                State::Idle => State::Open,
-                known => known,
-            },
-            Some(state) => state,
-            None if is_tcp => self.tcp.after_silence(),
-            None => State::Idle,
-        };
-        EndedFlow {
-            client: self.client(),
-            handshake: self.tcp.handshake(),
-            tuple: self.tuple,
-            first_frame: self.first_frame,
-            start: self.start,
-            end: self.end,
-            packets: self.packets,
-            bytes: self.bytes,
-            state,
-            response: self.response,
-            vlan: self.vlan,
-            tunnel: self.tunnel,
-            spi: self.spi,
-            gre_key: self.gre_key,
-            ttl: self.ttl,
-            evidence: self.evidence,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
-    use crate::model::five_tuple::Peer;
-    use crate::model::packet::{CaptureId, Span};
+    use crate::model::evidence::Direction;
+    use crate::model::five_tuple::{Peer, Tunnel, TunnelKind};
+    use crate::model::packet::{CaptureId, Frame, Part, Span};
 
     const SYN: u8 = TcpHeader::SYN;
     const ACK: u8 = TcpHeader::ACK;
@@ -797,7 +584,7 @@ mod tests {
         let mut wire = Wire::new(10);
         wire.udp(0, (5000, 53));
         let tunnel = Tunnel {
-            kind: crate::model::five_tuple::TunnelKind::Gre,
+            kind: TunnelKind::Gre,
             ends: (peer(1).address, peer(2000).address),
             key: None,
             within: None,

@@ -14,6 +14,9 @@ const OPENING_BYTES: usize = 2048;
 /// was not captured may begin in the middle of a long message: each of its segments is tried.
 const MAX_TRIES: u32 = 12;
 
+/// The same for datagrams, each of which is whole.
+const MAX_DATAGRAMS: u32 = 6;
+
 /// Follows the payload of one flow. Dropped as soon as nothing more is to be learned.
 pub struct Talk {
     input: Input,
@@ -43,6 +46,10 @@ struct Heard {
     /// In which order it came: direction and number of bytes.
     order: Vec<(Direction, usize)>,
     tries: u32,
+    /// Which sides have been heard at all.
+    sides: [bool; 2],
+    /// Some of the stream was not captured: what follows may begin anywhere.
+    lost: bool,
 }
 
 /// Whether anything more is to be learned from a flow.
@@ -197,7 +204,10 @@ impl Stage {
 
     fn gap(&mut self, from: Direction, missing: u64) {
         match self {
-            Stage::Probing(heard) => heard.forget(),
+            Stage::Probing(heard) => {
+                heard.forget();
+                heard.lost = true;
+            }
             Stage::Following(dissector) => dissector.gap(from, Some(missing)),
             Stage::Done | Stage::Mistaken => {}
         }
@@ -214,6 +224,7 @@ impl Heard {
     /// Asks the probes about what was heard before with `bytes` added.
     fn probe(&mut self, from: Direction, bytes: &[u8], context: &Context) -> Verdict {
         self.tries += 1;
+        self.sides[from.index()] = true;
         let fresh = &bytes[..bytes.len().min(OPENING_BYTES)];
         let waits = self.order.iter().any(|(direction, _)| *direction == from);
         if waits {
@@ -227,8 +238,9 @@ impl Heard {
             forward: sides[0],
             reverse: sides[1],
             ports: context.ports,
-            from_start: context.from_start,
+            from_start: context.from_start && !self.lost,
         };
+        let opening_is_known = context.input == Input::Stream && opening.from_start;
         match dissect::recognise(context.input, &opening) {
             Recognised::As(definition, client) => {
                 let next = match definition.follow {
@@ -253,10 +265,16 @@ impl Heard {
             }
             Recognised::NotYet | Recognised::Unknown => self.forget(),
         }
-        if self.tries >= MAX_TRIES {
-            return Verdict::GiveUp;
+        let max_tries = match context.input {
+            Input::Stream => MAX_TRIES,
+            Input::Datagram => MAX_DATAGRAMS,
+        };
+        // Nobody knows how this stream began, on either side: nobody will know how it goes on.
+        let is_strange = opening_is_known && self.order.is_empty() && self.sides == [true, true];
+        match is_strange || self.tries >= max_tries {
+            true => Verdict::GiveUp,
+            false => Verdict::Undecided,
         }
-        Verdict::Undecided
     }
 
     /// Gives what was kept in the order in which it came, and `bytes` last.

@@ -344,7 +344,7 @@ fn learned(context: Context, row: &EndpointRow) -> String {
         text += &format!(" of {}", escape(capture.name()));
     }
     if row.until.is_some() {
-        text += "; assigned anew later";
+        text += "; superseded later";
     }
     text
 }

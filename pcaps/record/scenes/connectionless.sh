@@ -1,5 +1,6 @@
 # The endpoint mapper over UDP 135, connectionless RPC. The server is a stand-in written for this: see there.
 
+no_directory
 host pc1 101
 host pc2 102
 host pc3 103

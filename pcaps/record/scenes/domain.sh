@@ -112,11 +112,12 @@ client pc2 nmblookup -A $DC
 client_for 8 pc2 sh -c 'mkdir -p /run/samba; mount -t tmpfs tmpfs /run/samba; exec nmbd -F --no-process-group --debug-stdout'
 captured
 
-# restart_dc [SETTING]: with what the restart changed.
+# restart_dc SETTING FIRST_PORT: with a setting that the restart changes.
 restart_dc() {
   stop samba-dc1
-  domain_controller_settings dc1 $DC "${1:-}"
-  domain_controller dc1 "${2:-49152}"
+  clear_host dc1
+  domain_controller_settings dc1 $DC "$1"
+  domain_controller dc1 "$2"
 }
 
 # The DC restarts twice with another dynamic range. The order in which its processes take their ports is chance;
@@ -126,7 +127,10 @@ client pc1 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:$DC[sign]" -c 
 client pc2 $RPC call $DC "$port" samr
 first=49153
 [ "$port" = 49152 ] && first=49152
-until restart_dc "rpc server dynamic port range = $first-49200" $first; [ "$(on dc1 $RPC ask $DC drsuapi)" = "$port" ]; do :; done
+for _ in 1 2 3 4 5 6 7 8; do
+  restart_dc "rpc server dynamic port range = $first-49200" $first
+  [ "$(on dc1 $RPC ask $DC drsuapi)" != "$port" ] || break
+done
 client pc1 $RPC call $DC "$(on pc1 $RPC ask $DC drsuapi)" drsuapi
 client pc1 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:$DC[sign]" -c enumdomains
 restart_dc 'rpc server dynamic port range = 1025-1060' 1025
@@ -134,6 +138,7 @@ client pc1 rpcclient -U "$ADMIN" --use-kerberos=off "ncacn_ip_tcp:$DC[sign]" -c 
 client pc2 $RPC call $DC "$(on pc2 $RPC ask $DC drsuapi)" drsuapi
 captured
 stop samba-dc1
+clear_host dc1
 
 # The mapper asked over IPv6; the port it names is the same for both address families.
 for pair in 'dc1 10' 'pc1 101'; do

@@ -1,6 +1,7 @@
 # FTP in its four ways and on other ports, TFTP.
 
 SRV=$NET.12
+no_directory
 host web1 12
 host pc1 101
 ftp_server web1 21

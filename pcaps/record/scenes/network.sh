@@ -1,5 +1,6 @@
 # What runs beside the directory: addresses, time, names of the network's own, management, authentication.
 
+no_directory
 host dc1 10
 host web1 12
 host ras1 13

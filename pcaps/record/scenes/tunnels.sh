@@ -7,7 +7,7 @@ OUTER=$NET.13 INNER=10.30.1.10
 RPC="$LAB_PYTHON $HERE/clients/rpc.py"
 export LAB_PASSWORD=secret LAB_USER=root
 
-: >$LAB/resolv.conf   # no directory here to ask for names
+no_directory
 
 ip -n rtr1 addr add $INNER/32 dev lo
 stand_alone_settings rtr1

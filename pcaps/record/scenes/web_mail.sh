@@ -1,5 +1,6 @@
 # A web server and a mail server that do not name their product, and a web server that does.
 
+no_directory
 host web1 12
 host www2 14 $LINUX_TTL
 host pc1 101

@@ -289,12 +289,29 @@ impl ByService {
     }
 }
 
+/// IP protocols that every network has and no Windows service answers for, by the names that
+/// people know (IANA "Assigned Internet Protocol Numbers").
+const COMMON: &[(u8, &str)] = &[
+    (1, "ICMP"),
+    (2, "IGMP"),
+    (4, "IP in IP"),
+    (41, "IPv6 in IP"),
+    (58, "ICMPv6"),
+    (89, "OSPF"),
+    (103, "PIM"),
+    (112, "VRRP"),
+    (132, "SCTP"),
+];
+
 fn application(flow: &LabelledFlow) -> String {
     let protocol = flow.flow.tuple.protocol;
     match &flow.label.application {
         Some(application) => application.clone(),
         None if protocol.has_ports() => protocol.to_string(),
-        None => format!("IP protocol {protocol}"),
+        None => match COMMON.iter().find(|(number, _)| *number == protocol.0) {
+            Some((_, name)) => (*name).to_owned(),
+            None => format!("IP protocol {protocol}"),
+        },
     }
 }
 

@@ -118,6 +118,8 @@ pub(super) struct FileReader {
     at: usize,
     /// The same byte, counted in the file.
     offset: u64,
+    /// Where the record or block that it is part of begins.
+    begun: u64,
     /// Bytes still to be passed over before the next step.
     pass: u64,
     frames: u64,
@@ -140,6 +142,7 @@ impl FileReader {
                 block,
                 at: header,
                 offset: header as u64,
+                begun: header as u64,
                 pass: 0,
                 frames: 0,
                 time: Timestamp::default(),
@@ -157,6 +160,10 @@ impl FileReader {
     pub(super) fn next(&mut self) -> Option<Records> {
         let mut records = Vec::new();
         while self.over.is_none() && records.len() < MAX_RECORDS {
+            // A block that is read in parts begins where its first part did.
+            if self.pass == 0 && self.format.may_end() {
+                self.begun = self.offset;
+            }
             let step = match self.pass {
                 0 => (self.format).step(self.block.bytes().get(self.at..).unwrap_or_default()),
                 _ => Ok(self.pass_step()),
@@ -262,22 +269,25 @@ impl FileReader {
         let present = self.ahead().len();
         match self.input.failure() {
             Some(fault) => {
-                self.offset += present as u64;
+                self.begun = self.offset + present as u64;
                 self.fail(fault);
             }
             None if present == 0 && self.pass == 0 && self.format.may_end() => {
                 self.over = Some(None);
             }
-            None => self.fail(Fault::Cut {
-                needed: self.pass.max(needed as u64),
-                present: present as u64,
-            }),
+            None => {
+                let passed = self.offset - self.begun;
+                self.fail(Fault::Cut {
+                    needed: passed + self.pass.max(needed as u64),
+                    present: passed + present as u64,
+                });
+            }
         }
     }
 
     fn fail(&mut self, fault: Fault) {
         self.over = Some(Some(FaultAt {
-            offset: Some(self.offset),
+            offset: Some(self.begun),
             fault,
         }));
     }
