@@ -80,7 +80,7 @@ fn reached(flow: &EndedFlow, spoken: Protocol, catalog: &Catalog) -> Vec<Reached
         if reached.iter().all(|known| known.service != Some(service)) {
             reached.push(Reached {
                 service: Some(service),
-                application: application(service, spoken, catalog),
+                application: spoken.title().to_owned(),
                 basis: Basis::Content,
                 via: None,
                 interfaces: Vec::new(),
@@ -117,16 +117,6 @@ fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
         _ => 0,
     });
     carried.sum()
-}
-
-/// The catalog's word for the protocol, of this service's own row if it has one.
-fn application(service: ServiceId, spoken: Protocol, catalog: &Catalog) -> String {
-    let speakers = catalog.speaks_of(spoken);
-    let own = speakers.iter().find(|known| known.service == service);
-    own.or(speakers.first()).map_or_else(
-        || spoken.name().to_owned(),
-        |known| known.application.clone(),
-    )
 }
 
 #[cfg(test)]
