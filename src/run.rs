@@ -40,7 +40,8 @@ use crate::stats::Stats;
 /// while one waits; each holds its blocks, so more would only cost memory.
 const IN_FLIGHT: usize = 4;
 
-/// Flows at a time, unless the user says otherwise: some 300 bytes each, so 300 MB at the most.
+/// Flows at a time, unless the user says otherwise: about a kilobyte each while their payload is
+/// followed, a third of that afterwards.
 pub const DEFAULT_MAX_FLOWS: usize = 1_000_000;
 
 /// How many flows may have their payload followed at a time, of those there may be. Most flows
@@ -95,12 +96,6 @@ struct Answer {
     ended: Vec<EndedFlow>,
     findings: Vec<Finding>,
     given_up: GivenUp,
-}
-
-/// What the reader has counted when it is through.
-#[derive(Default)]
-struct Read {
-    stats: Stats,
 }
 
 /// Labels the flows of capture files. Gives each to `take`, in one order; stops early when `take`
@@ -269,7 +264,7 @@ fn run(
         // Without anyone to answer to, the workers end, and so does the reader.
         drop(from_workers);
         let read = reader.join().expect("the reader does not panic");
-        stats.add(&read.stats);
+        stats.add(&read);
     });
     let (released, unlearned) = collector.given_up();
     stats.given_up("flows labelled before the end of the input", released);
@@ -332,7 +327,7 @@ fn collect(
 }
 
 /// Decodes records and deals their packets out to the workers.
-pub struct Dealer {
+struct Dealer {
     decoder: Decoder,
     to_workers: Vec<Sender<Batch>>,
     reuse: Receiver<Vec<(u8, Packet)>>,
@@ -434,7 +429,7 @@ impl Dealer {
     }
 
     /// Deals out what the decoder still held back.
-    fn finish(mut self) -> Read {
+    fn finish(mut self) -> Stats {
         self.decoder.finish();
         let losses = self.decoder.losses();
         // They were taken as labelled while a first fragment could still come.
@@ -453,7 +448,7 @@ impl Dealer {
             "packets in tunnels that could not be read",
             losses.inner_undecoded,
         );
-        Read { stats: self.stats }
+        self.stats
     }
 }
 

@@ -315,11 +315,47 @@ fn pipes_lead_to_services_in_any_case() {
 }
 
 #[test]
+fn a_class_names_the_service_of_its_objects() {
+    let catalog = Catalog::built_in();
+    let owner = |class| {
+        let entry = catalog.class(uuid(class)).expect("a class of the catalog");
+        entry.service.map(|id| catalog.service(id).id.as_str())
+    };
+    assert_eq!(
+        owner("8bc3f05e-d86b-11d0-a075-00c04fb68820"),
+        Some("Winmgmt")
+    );
+    assert_eq!(
+        owner("d99e6e74-fc88-11d0-b498-00a0c90312f3"),
+        Some("CertSvc")
+    );
+    assert_eq!(owner("49b2791a-b1ae-4c90-9b8e-e860ba07f889"), None);
+    assert!(
+        catalog
+            .class(uuid("00000001-0000-0000-0000-000000000000"))
+            .is_none()
+    );
+}
+
+#[test]
+fn a_users_class_replaces_one_of_the_same_uuid() {
+    let wmi = "8bc3f05e-d86b-11d0-a075-00c04fb68820";
+    let text = format!("[[class]]\nuuid = '{wmi}'\nname = 'mine'\nsource = 'x'\n");
+    let catalog = load(&[&text]).expect("no faults");
+    let entry = catalog.class(uuid(wmi)).expect("a class of the catalog");
+    assert_eq!((entry.name.as_str(), entry.service), ("mine", None));
+    let new = text.replace("8bc3f05e", "00000000");
+    let twice = faults(&format!("{new}{new}"));
+    assert!(twice[0].contains("class 00000000-d86b-11d0"), "{twice:?}");
+}
+
+#[test]
 fn every_entry_has_a_source() {
     let catalog = Catalog::built_in();
     assert!(catalog.services().all(|(_, s)| !s.source.is_empty()));
     assert!(catalog.interfaces().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.pipes().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.classes().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.mailslots().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.netbios_names().iter().all(|e| !e.source.is_empty()));
 }
@@ -529,6 +565,14 @@ fn every_kind_of_fault_is_named_with_its_line() {
             "0.toml:4: \"1.99999\" is not a version; one is",
         ),
         (
+            "[[class]]\nuuid = 'e1af8308'\nname = 'A'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: \"e1af8308\" is not a UUID; one looks like",
+        ),
+        (
+            "[[class]]\nuuid = '00000000-0000-0000-0000-000000000001'\nsource = 'x'\n".to_owned(),
+            "0.toml:1: [[class]] has no `name`; add",
+        ),
+        (
             interface("service = 'nobody'"),
             "0.toml:4: unknown service \"nobody\"; use the id or alias",
         ),
@@ -702,8 +746,13 @@ fn a_checked_file_tells_how_much_it_holds() {
     fs::write(&path, WINRM).expect("a new file");
     let contents = Catalog::check(&path).expect("no faults");
     assert_eq!(
-        (contents.services, contents.interfaces, contents.pipes),
-        (1, 0, 0)
+        [
+            contents.services,
+            contents.interfaces,
+            contents.pipes,
+            contents.classes
+        ],
+        [1, 0, 0, 0]
     );
 }
 

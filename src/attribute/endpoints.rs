@@ -15,7 +15,7 @@ use crate::model::evidence::{Assignment, Endpoint};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
 use crate::model::time::Timestamp;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// How many ports are kept. A domain controller registers some hundred; a network of ten thousand
 /// hosts with ten each still fits. An attacker who names every port fills it once, and no more.
@@ -39,13 +39,41 @@ pub enum Teacher {
     Mapper,
     /// An accepted BIND on the port itself.
     Bind,
+    /// An activation, or the address of an object looked up.
+    ObjectExporter,
 }
 
-/// An interface at a port.
+/// What lives at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// An RPC interface.
+    Interface(Interface),
+    /// Objects; of this class, where it was asked for.
+    Objects(Option<Uuid>),
+}
+
+impl Export {
+    /// The interface, if it is one.
+    pub fn interface(self) -> Option<Interface> {
+        match self {
+            Export::Interface(interface) => Some(interface),
+            Export::Objects(_) => None,
+        }
+    }
+
+    fn service(self, catalog: &Catalog) -> Option<ServiceId> {
+        match self {
+            Export::Interface(interface) => catalog.interface(interface, None)?.service,
+            Export::Objects(class) => catalog.class(class?)?.service,
+        }
+    }
+}
+
+/// An interface, or the objects of a class, at a port.
 #[derive(Clone, Debug)]
 pub struct Tenant {
-    /// Which interface.
-    pub interface: Interface,
+    /// Which.
+    pub export: Export,
     /// The service that exports it, as far as the catalog knows.
     pub service: Option<ServiceId>,
     /// The frame that taught it first.
@@ -118,8 +146,8 @@ pub struct EndpointMap {
 /// What an answer or an accepted BIND taught.
 #[derive(Clone, Copy, Debug)]
 pub struct Lesson {
-    /// Which interface.
-    pub interface: Interface,
+    /// What lives there.
+    pub export: Export,
     /// How it was learned.
     pub teacher: Teacher,
     /// By which frame.
@@ -129,7 +157,7 @@ pub struct Lesson {
 }
 
 impl EndpointMap {
-    /// Learns that an interface lives at a port of `server`.
+    /// Learns what lives at a port of `server`.
     pub fn learn(
         &mut self,
         catalog: &Catalog,
@@ -138,31 +166,34 @@ impl EndpointMap {
         port: u16,
         lesson: Lesson,
     ) {
-        let service = (catalog.interface(lesson.interface, None)).and_then(|entry| entry.service);
+        let service = lesson.export.service(catalog);
         let place = (server, protocol, port);
         if self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place) {
             self.given_up += 1;
             return;
         }
         settle(self.ports.entry(place).or_default(), service, lesson);
-        if lesson.teacher == Teacher::Mapper {
-            self.follow_move(server, protocol, port, lesson);
+        if let (Teacher::Mapper, Export::Interface(interface)) = (lesson.teacher, lesson.export) {
+            self.follow_move(server, protocol, port, (interface, lesson.time));
         }
     }
 
     /// An answer that names another port than the last one did: the interface has moved, unless it
     /// is seen at the old port again. The ports of one answer stand side by side.
-    fn follow_move(&mut self, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
-        let homes = self
-            .homes
-            .entry((server, protocol, lesson.interface))
-            .or_default();
+    fn follow_move(
+        &mut self,
+        server: IpAddr,
+        protocol: IpProtocol,
+        port: u16,
+        (interface, said): (Interface, Timestamp),
+    ) {
+        let homes = self.homes.entry((server, protocol, interface)).or_default();
         if homes.contains(&port) {
             return;
         }
         let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
-                .any(|t| t.interface == lesson.interface && t.confirmed >= lesson.time)
+                .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
         };
         for home in std::mem::take(homes) {
             if lives_at(&self.ports, home) {
@@ -171,8 +202,8 @@ impl EndpointMap {
             }
             let tenants = self.ports.get_mut(&(server, protocol, home));
             for tenant in tenants.into_iter().flatten() {
-                if tenant.interface == lesson.interface && tenant.until.is_none() {
-                    tenant.until = Some(lesson.time);
+                if tenant.export == Export::Interface(interface) && tenant.until.is_none() {
+                    tenant.until = Some(said);
                 }
             }
         }
@@ -181,8 +212,11 @@ impl EndpointMap {
 
     /// Learns that an interface is reached through a pipe of `server`.
     pub fn learn_pipe(&mut self, server: IpAddr, pipe: String, lesson: Lesson) {
+        let Some(interface) = lesson.export.interface() else {
+            return;
+        };
         if self.pipes.len() < MAX_APPOINTMENTS {
-            let known = self.pipes.entry((server, pipe, lesson.interface));
+            let known = self.pipes.entry((server, pipe, interface));
             known.or_insert((lesson.frame, lesson.time));
         } else {
             self.given_up += 1;
@@ -247,7 +281,7 @@ impl EndpointMap {
                     protocol: *protocol,
                     port: *port,
                     pipe: None,
-                    interfaces: vec![tenant.interface],
+                    interfaces: tenant.export.interface().into_iter().collect(),
                     services: tenant.service.into_iter().collect(),
                     learned: tenant.learned,
                     how: tenant.teacher.evidence_kind(),
@@ -280,13 +314,14 @@ impl Teacher {
         match self {
             Teacher::Mapper => EvidenceKind::EndpointMap,
             Teacher::Bind => EvidenceKind::RpcInterface,
+            Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         }
     }
 }
 
 /// Enters a lesson into a port's history.
 fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson) {
-    let known = tenants.iter().position(|t| t.interface == lesson.interface);
+    let known = tenants.iter().position(|t| t.export == lesson.export);
     if let Some(known) = known {
         return confirm(tenants, known, lesson.time);
     }
@@ -304,7 +339,7 @@ fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson)
         tenants.remove(0);
     }
     tenants.push(Tenant {
-        interface: lesson.interface,
+        export: lesson.export,
         service,
         learned: lesson.frame,
         teacher: lesson.teacher,

@@ -49,6 +49,8 @@ pub enum EvidenceKind {
     IpProtocol,
     /// An endpoint mapper's answer, or an accepted BIND on the same endpoint.
     EndpointMap,
+    /// DCOM's answer that an object exporter listens there.
+    ObjectExporter,
     /// An accepted presentation context.
     RpcInterface,
     /// A presentation context that was offered but not seen accepted. Names no service.
@@ -76,6 +78,7 @@ impl EvidenceKind {
             EvidenceKind::Port => "port",
             EvidenceKind::IpProtocol => "ip-protocol",
             EvidenceKind::EndpointMap => "endpoint-map",
+            EvidenceKind::ObjectExporter => "object-exporter",
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",

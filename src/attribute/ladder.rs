@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::attribute::endpoints::{Appointment, EndpointMap, Tenant};
+use crate::attribute::endpoints::{Appointment, EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
@@ -12,7 +12,7 @@ use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint, Evidence};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::protocol::Protocol;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// What judging needs to know.
 pub struct Ladder<'a> {
@@ -103,14 +103,20 @@ impl Ladder<'_> {
             [only] => Some(only),
             _ => None,
         };
-        if service.is_none() && bound(case.flow).next().is_some() {
-            // The flow itself says more: an interface that no service is known for.
+        let exports_objects = tenants.iter().any(|t| t.export.interface().is_none());
+        if service.is_none() && !exports_objects && bound(case.flow).next().is_some() {
+            // The flow itself says more: an interface that no service is known for. To an object
+            // exporter it binds what every object has, and the class says more.
             return None;
         }
         // Several services at one port: which of them is meant, nobody can say.
-        let meant = (tenants.iter().map(|tenant| tenant.interface))
+        let meant = (tenants.iter())
+            .filter_map(|tenant| tenant.export.interface())
             .filter(|interface| services.len() < 2 && self.service_of(*interface) == service);
-        let reached = self.reached(case, Basis::Endpoint, None, meant);
+        let mut reached = self.reached(case, Basis::Endpoint, None, meant);
+        if reached.is_empty() {
+            reached = self.alone(case, service, "RPC", Basis::Endpoint);
+        }
         let mut candidates = match service {
             Some(_) => map.former_services(case.server, protocol),
             None => services,
@@ -124,7 +130,9 @@ impl Ladder<'_> {
             basis: Basis::Endpoint,
             services: reached,
             candidates,
-            evidence: tenants.iter().map(|tenant| self.mapped(tenant)).collect(),
+            evidence: (tenants.iter())
+                .map(|tenant| self.learned(tenant, case))
+                .collect(),
         })
     }
 
@@ -437,6 +445,11 @@ impl Ladder<'_> {
                 };
                 (kind, endpoint_text(at, server), None)
             }
+            Claim::Exported { class, at, .. } => (
+                EvidenceKind::ObjectExporter,
+                endpoint_text(at, server),
+                class.and_then(|class| self.class_name(class)),
+            ),
             Claim::NetbiosName { .. } | Claim::SentToMailslot(_) => {
                 return netbios::ground(evidence, self.catalog);
             }
@@ -456,13 +469,26 @@ impl Ladder<'_> {
         })
     }
 
-    fn mapped(&self, tenant: &Tenant) -> Ground {
+    fn learned(&self, tenant: &Tenant, case: &Case) -> Ground {
+        let kind = match tenant.teacher {
+            Teacher::Mapper | Teacher::Bind => EvidenceKind::EndpointMap,
+            Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
+        };
+        let (value, name) = match tenant.export {
+            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
+            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
+            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
+        };
         Ground {
-            kind: EvidenceKind::EndpointMap,
-            value: tenant.interface.to_string(),
-            name: self.name_of(tenant.interface),
+            kind,
+            value,
+            name,
             frame: Some(tenant.learned),
         }
+    }
+
+    fn class_name(&self, class: Uuid) -> Option<String> {
+        Some(self.catalog.class(class)?.name.clone())
     }
 
     fn name_of(&self, interface: Interface) -> Option<String> {

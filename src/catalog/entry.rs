@@ -1,5 +1,5 @@
-//! What the catalog holds: services with their port rows, RPC interfaces, pipes, mailslots, NetBIOS
-//! names.
+//! What the catalog holds: services with their port rows, RPC interfaces, pipes, classes, mailslots,
+//! NetBIOS names.
 
 use std::fmt;
 
@@ -241,6 +241,21 @@ pub struct PipeEntry {
     pub service: Option<ServiceId>,
     /// The interface or protocol that it is named for.
     pub interface: Option<String>,
+    /// What it is, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// A class of objects that DCOM activates, and the service that makes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassEntry {
+    /// Its id, the CLSID.
+    pub uuid: Uuid,
+    /// The name of its specification, or by which programs ask for it.
+    pub name: String,
+    /// The service whose process makes the objects; none where it is no service's.
+    pub service: Option<ServiceId>,
     /// What it is, in short.
     pub about: Option<String>,
     /// Where the entry's facts come from.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
-    InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, Service, ServiceId,
+    ClassEntry, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, Service,
+    ServiceId,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::listeners::Listeners;
@@ -25,6 +26,7 @@ pub(super) struct Merge {
     services: Vec<LayeredService>,
     interfaces: Vec<ReadInterface>,
     pipes: Named<PipeEntry>,
+    classes: Named<ClassEntry>,
     mailslots: Named<MailslotEntry>,
     netbios_names: Named<NetbiosNameEntry>,
     /// Ids and aliases, folded, to their service: the latest layer that uses the name.
@@ -34,7 +36,7 @@ pub(super) struct Merge {
     pub faults: Vec<Fault>,
 }
 
-/// Entries that have one name each: pipes, mailslots, NetBIOS names.
+/// Entries that have one name each: pipes, classes, mailslots, NetBIOS names.
 struct Named<T> {
     read: Vec<ReadNamed<T>>,
     by_name: HashMap<String, usize>,
@@ -99,6 +101,7 @@ impl Merge {
         let faults = &mut self.faults;
         let pipe_name = |pipe: &PipeEntry| plain_pipe(&pipe.name);
         self.pipes.add("pipe", layer.pipes, pipe_name, faults);
+        self.classes.add("class", layer.classes, class_name, faults);
         let mailslot_name = |slot: &MailslotEntry| plain_mailslot(&slot.name);
         (self.mailslots).add("mailslot", layer.mailslots, mailslot_name, faults);
         (self.netbios_names).add("NetBIOS name", layer.netbios_names, whole_name, faults);
@@ -197,6 +200,8 @@ impl Merge {
             .collect();
         let pipes = std::mem::take(&mut self.pipes);
         let pipes = self.resolve_all(pipes, |pipe, service| pipe.service = service);
+        let classes = std::mem::take(&mut self.classes);
+        let classes = self.resolve_all(classes, |class, service| class.service = service);
         let mailslots = std::mem::take(&mut self.mailslots);
         let mailslots = self.resolve_all(mailslots, |slot, service| slot.service = service);
         let netbios_names = std::mem::take(&mut self.netbios_names);
@@ -212,11 +217,14 @@ impl Merge {
         }
         lookups.interfaces = self.interfaces_by_uuid.into_iter().collect();
         lookups.pipes = patterns(pipes.iter().map(|pipe| plain_pipe(&pipe.name)));
+        let ids = classes.iter().map(|class| class.uuid);
+        lookups.classes = ids.zip(0..).collect();
         lookups.mailslots = patterns(mailslots.iter().map(|slot| plain_mailslot(&slot.name)));
         let catalog = Catalog {
             services,
             interfaces,
             pipes,
+            classes,
             mailslots,
             netbios_names,
             lookups,
@@ -280,6 +288,14 @@ impl Merge {
 
     fn fault(&mut self, place: Place, kind: FaultKind) {
         self.faults.push(Fault { place, kind });
+    }
+}
+
+/// A class's id; nothing where it could not be read, which is a fault already.
+fn class_name(class: &ClassEntry) -> String {
+    match class.uuid {
+        Uuid::NIL => String::new(),
+        uuid => uuid.to_string(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The facts: services and where they listen, RPC interfaces, pipes, mailslots, NetBIOS names, each
-//! with its source.
+//! The facts: services and where they listen, RPC interfaces, pipes, classes, mailslots, NetBIOS
+//! names, each with its source.
 //!
 //! In come the TOML files of `catalog/`, compiled in, and those that the user names; out come
 //! lookups. A file goes through `table.rs` (TOML, strictly), `read.rs` (entries) and `merge.rs`
@@ -23,8 +23,8 @@ mod read;
 mod table;
 
 pub use entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin, PipeEntry,
-    PortRange, PortRow, PortUse, Service, ServiceId, Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
+    PipeEntry, PortRange, PortRow, PortUse, Service, ServiceId, Version,
 };
 pub use fault::{Fault, FaultKind, Faults, Place};
 
@@ -54,6 +54,11 @@ const BUILT_IN: &[(&str, &str, Origin)] = &[
         Origin::Windows,
     ),
     (
+        "catalog/classes.toml",
+        include_str!("../../catalog/classes.toml"),
+        Origin::Windows,
+    ),
+    (
         "catalog/mailslots.toml",
         include_str!("../../catalog/mailslots.toml"),
         Origin::Windows,
@@ -71,12 +76,13 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// Hashed the same in every run: nothing from the wire is ever added to these.
 type Table<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
-/// What is known of services, ports, interfaces and pipes. Does not change once made.
+/// What is known of services, ports, interfaces, pipes, classes, mailslots and NetBIOS names. Does not change once made.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     services: Vec<Service>,
     interfaces: Vec<InterfaceEntry>,
     pipes: Vec<PipeEntry>,
+    classes: Vec<ClassEntry>,
     mailslots: Vec<MailslotEntry>,
     netbios_names: Vec<NetbiosNameEntry>,
     lookups: Lookups,
@@ -92,6 +98,7 @@ struct Lookups {
     speakers: Table<Protocol, Vec<PortUse>>,
     interfaces: Table<Uuid, Vec<usize>>,
     pipes: Patterns,
+    classes: Table<Uuid, usize>,
     mailslots: Patterns,
 }
 
@@ -124,6 +131,8 @@ pub struct Contents {
     pub interfaces: usize,
     /// `[[pipe]]`.
     pub pipes: usize,
+    /// `[[class]]`.
+    pub classes: usize,
     /// `[[mailslot]]`.
     pub mailslots: usize,
     /// `[[netbios_name]]`.
@@ -137,9 +146,9 @@ impl Catalog {
     }
 
     /// The built-in catalog with the entries of `extra` files, in their order. A service of the
-    /// same id, an interface of the same UUID and version, a pipe or mailslot of the same name and
-    /// a NetBIOS name of the same suffix, name and kind replace the earlier entry whole; anything
-    /// else is added.
+    /// same id, an interface of the same UUID and version, a class of the same UUID, a pipe or
+    /// mailslot of the same name and a NetBIOS name of the same suffix, name and kind replace the
+    /// earlier entry whole; anything else is added.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
@@ -180,6 +189,7 @@ impl Catalog {
             services: entries.services.len(),
             interfaces: entries.interfaces.len(),
             pipes: entries.pipes.len(),
+            classes: entries.classes.len(),
             mailslots: entries.mailslots.len(),
             netbios_names: entries.netbios_names.len(),
         })
@@ -270,6 +280,16 @@ impl Catalog {
     /// Every pipe, in the order of the files.
     pub fn pipes(&self) -> &[PipeEntry] {
         &self.pipes
+    }
+
+    /// The class of objects that has this id.
+    pub fn class(&self, uuid: Uuid) -> Option<&ClassEntry> {
+        self.classes.get(*self.lookups.classes.get(&uuid)?)
+    }
+
+    /// Every class, in the order of the files.
+    pub fn classes(&self) -> &[ClassEntry] {
+        &self.classes
     }
 
     /// The mailslot of this name, in whatever case, with or without `\MAILSLOT\` before it. A name

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin, PipeEntry,
-    PortRange, PortRow, Service, Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
+    PipeEntry, PortRange, PortRow, Service, Version,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::table::{Placed, Reader, Table};
@@ -17,7 +17,14 @@ use crate::model::netbios::NameKind;
 use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
-const FILE_KEYS: &[&str] = &["service", "interface", "pipe", "mailslot", "netbios_name"];
+const FILE_KEYS: &[&str] = &[
+    "service",
+    "interface",
+    "pipe",
+    "class",
+    "mailslot",
+    "netbios_name",
+];
 const SERVICE_KEYS: &[&str] = &[
     "id",
     "name",
@@ -53,6 +60,7 @@ const INTERFACE_KEYS: &[&str] = &[
     "uuid", "versions", "name", "service", "pipes", "about", "source",
 ];
 const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
+const CLASS_KEYS: &[&str] = &["uuid", "name", "service", "about", "source"];
 const MAILSLOT_KEYS: &[&str] = &["name", "service", "about", "source"];
 const NETBIOS_NAME_KEYS: &[&str] = &["suffix", "name", "kind", "meaning", "service", "source"];
 
@@ -64,6 +72,7 @@ pub(super) struct Entries {
     pub services: Vec<ReadService>,
     pub interfaces: Vec<ReadInterface>,
     pub pipes: Vec<ReadNamed<PipeEntry>>,
+    pub classes: Vec<ReadNamed<ClassEntry>>,
     pub mailslots: Vec<ReadNamed<MailslotEntry>>,
     pub netbios_names: Vec<ReadNamed<NetbiosNameEntry>>,
 }
@@ -74,6 +83,7 @@ impl Entries {
         self.services.extend(other.services);
         self.interfaces.extend(other.interfaces);
         self.pipes.extend(other.pipes);
+        self.classes.extend(other.classes);
         self.mailslots.extend(other.mailslots);
         self.netbios_names.extend(other.netbios_names);
     }
@@ -94,7 +104,7 @@ pub(super) struct ReadInterface {
     pub service: Option<Placed<String>>,
 }
 
-/// A pipe, mailslot or NetBIOS name whose service is still a name.
+/// A pipe, class, mailslot or NetBIOS name whose service is still a name.
 pub(super) struct ReadNamed<T> {
     pub entry: T,
     pub place: Place,
@@ -111,6 +121,7 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
     let services = reader.tables(&root, "service", "[[service]]", SERVICE_KEYS);
     let interfaces = reader.tables(&root, "interface", "[[interface]]", INTERFACE_KEYS);
     let pipes = reader.tables(&root, "pipe", "[[pipe]]", PIPE_KEYS);
+    let classes = reader.tables(&root, "class", "[[class]]", CLASS_KEYS);
     let mailslots = reader.tables(&root, "mailslot", "[[mailslot]]", MAILSLOT_KEYS);
     let names = reader.tables(&root, "netbios_name", "[[netbios_name]]", NETBIOS_NAME_KEYS);
     let r = &mut reader;
@@ -118,6 +129,7 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
         services: services.iter().map(|t| service(r, t, origin)).collect(),
         interfaces: interfaces.iter().map(|t| interface(r, t)).collect(),
         pipes: pipes.iter().map(|t| pipe(r, t)).collect(),
+        classes: classes.iter().map(|t| class(r, t)).collect(),
         mailslots: mailslots.iter().map(|t| mailslot(r, t)).collect(),
         netbios_names: names.iter().map(|t| netbios_name(r, t)).collect(),
     };
@@ -289,13 +301,7 @@ fn range(r: &mut Reader, table: &Table, key: &'static str) -> Option<PortRange> 
 }
 
 fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
-    let mut uuid = Uuid::NIL;
-    if let Some(text) = r.required_text(table, "uuid") {
-        match text.value.parse() {
-            Ok(parsed) => uuid = parsed,
-            Err(_) => r.fault_at(text.place, FaultKind::NotAUuid(text.value)),
-        }
-    }
+    let uuid = uuid(r, table);
     let mut versions = Vec::new();
     for text in r.texts(table, "versions") {
         match version(&text.value) {
@@ -318,6 +324,17 @@ fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
         place: table.place_of(r, "uuid"),
         service: r.text(table, "service"),
     }
+}
+
+/// The `uuid` of a table; nil after a fault.
+fn uuid(r: &mut Reader, table: &Table) -> Uuid {
+    let Some(text) = r.required_text(table, "uuid") else {
+        return Uuid::NIL;
+    };
+    text.value.parse().unwrap_or_else(|_| {
+        r.fault_at(text.place, FaultKind::NotAUuid(text.value));
+        Uuid::NIL
+    })
 }
 
 fn version(text: &str) -> Option<Version> {
@@ -344,6 +361,21 @@ fn pipe(r: &mut Reader, table: &Table) -> ReadNamed<PipeEntry> {
     ReadNamed {
         entry,
         place: table.place_of(r, "name"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn class(r: &mut Reader, table: &Table) -> ReadNamed<ClassEntry> {
+    let entry = ClassEntry {
+        uuid: uuid(r, table),
+        name: required(r, table, "name"),
+        service: None,
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadNamed {
+        entry,
+        place: table.place_of(r, "uuid"),
         service: r.text(table, "service"),
     }
 }

@@ -153,6 +153,7 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         services: found.services,
         interfaces: found.interfaces,
         pipes: found.pipes,
+        classes: found.classes,
         mailslots: found.mailslots,
         netbios_names: found.netbios_names,
     };
@@ -161,11 +162,13 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, interfaces {}, pipes {}, mailslots {}, NetBIOS names {}; no fault",
+            "{}: services {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}; \
+             no fault",
             escape(&line.file),
             line.services,
             line.interfaces,
             line.pipes,
+            line.classes,
             line.mailslots,
             line.netbios_names
         )?,
@@ -180,6 +183,7 @@ struct Checked {
     services: usize,
     interfaces: usize,
     pipes: usize,
+    classes: usize,
     mailslots: usize,
     netbios_names: usize,
 }

@@ -50,7 +50,7 @@ pub struct GivenUp {
     pub talks: u64,
     /// Holes in streams that were given up early, because too much waited behind holes.
     pub holes: u64,
-    /// Claims beyond [`MAX_EVIDENCE`] of a flow.
+    /// Claims of a flow beyond what it keeps.
     pub evidence: u64,
 }
 

@@ -7,7 +7,7 @@ use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::packet::Frame;
 use crate::model::protocol::Protocol;
 use crate::model::time::Timestamp;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// One way of a flow, told by the packet that opened it, before it is known who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +77,15 @@ pub enum Claim {
         at: Endpoint,
         /// The annotation that came with it, as sent (`ept_lookup` only), else empty.
         annotation: String,
+    },
+    /// The server said where the exporter of an object listens: any client may go there.
+    Exported {
+        /// The class of the object, where it was activated and not only looked up.
+        class: Option<Uuid>,
+        /// The interfaces that were asked of it, cut to a bound.
+        interfaces: Vec<Uuid>,
+        /// Where it listens.
+        at: Endpoint,
     },
     /// The peers agreed that a flow of this kind will reach this endpoint.
     Assigned {

@@ -36,6 +36,7 @@ fn telling(basis: Basis) -> &'static [EvidenceKind] {
             EvidenceKind::Port,
         ],
         Basis::Endpoint => &[
+            EvidenceKind::ObjectExporter,
             EvidenceKind::EndpointMap,
             EvidenceKind::FtpData,
             EvidenceKind::TftpTransfer,
@@ -58,6 +59,10 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::Port => format!("port {value}"),
         EvidenceKind::IpProtocol => format!("IP protocol {value}"),
         EvidenceKind::EndpointMap => "endpoint mapper said so".to_owned(),
+        EvidenceKind::ObjectExporter => match ground.name {
+            Some(_) => format!("object exporter ({named})"),
+            None => "object exporter".to_owned(),
+        },
         EvidenceKind::RpcInterface => format!("BIND accepted ({named})"),
         EvidenceKind::RpcOffer => format!("BIND offered ({named})"),
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
