@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use wiretag::catalog::{Catalog, Fact, Listens, Origin, PortRange};
 use wiretag::model::five_tuple::IpProtocol;
+use wiretag::model::netbios::{NameKind, NetbiosName};
 use wiretag::model::protocol::Protocol;
 use wiretag::model::uuid::{Interface, Uuid};
 
@@ -355,6 +356,8 @@ fn every_entry_has_a_source() {
     assert!(catalog.interfaces().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.pipes().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.classes().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.mailslots().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.netbios_names().iter().all(|e| !e.source.is_empty()));
 }
 
 const WINRM: &str = r#"
@@ -423,6 +426,72 @@ fn an_interface_of_the_same_version_is_replaced_and_of_another_is_added() {
     let catalog = load(&[&text("3.0")]).expect("no faults");
     assert_eq!(interface_name(&catalog, svcctl, (2, 0)), Some("svcctl"));
     assert_eq!(interface_name(&catalog, svcctl, (3, 0)), Some("mine"));
+}
+
+#[test]
+fn mailslots_lead_to_services_in_any_case() {
+    let catalog = Catalog::built_in();
+    let owner = |name| {
+        let service = catalog.mailslot(name)?.service?;
+        Some(catalog.service(service).id.as_str())
+    };
+    assert_eq!(owner("browse"), Some("Browser"));
+    assert_eq!(owner(r"\MAILSLOT\NET\NetLogon"), Some("Netlogon"));
+    assert_eq!(owner(r"net\getdc817"), Some("Netlogon"));
+    assert_eq!(owner(r"net\getdc"), None);
+    assert_eq!(owner("mssp"), None);
+    assert!(catalog.mailslot("mssp").is_some());
+    assert!(catalog.mailslot("no such mailslot").is_none());
+}
+
+#[test]
+fn a_netbios_name_is_told_by_suffix_name_and_kind() {
+    let catalog = Catalog::built_in();
+    let meaning = |name: &[u8; 16], kind| {
+        let entry = catalog.netbios_name(NetbiosName(*name), kind)?;
+        Some(entry.meaning.as_str())
+    };
+    let (unique, group) = (Some(NameKind::Unique), Some(NameKind::Group));
+    let file_server = Some("file server service");
+    assert_eq!(meaning(b"PC2            \x20", None), file_server);
+    assert_eq!(meaning(b"PC2            \x20", unique), file_server);
+    let gateway = Some("DCA IrmaLan gateway server service");
+    assert_eq!(meaning(b"FORTE_$ND800ZA \x20", unique), gateway);
+    assert_eq!(meaning(b"PC2            \0", None), None);
+    assert_eq!(
+        meaning(b"PC2            \0", unique),
+        Some("workstation service")
+    );
+    assert_eq!(
+        meaning(b"OFFICE         \0", group),
+        Some("domain or workgroup")
+    );
+    let browser = Some("master browser");
+    assert_eq!(meaning(b"\x01\x02__MSBROWSE__\x02\x01", group), browser);
+    assert_eq!(
+        meaning(b"PC2            \x01", unique),
+        Some("messenger service")
+    );
+    assert_eq!(meaning(b"PC2            \x77", unique), None);
+}
+
+#[test]
+fn one_service_registers_the_names_of_others() {
+    let catalog = Catalog::built_in();
+    let registrar = catalog.name_registrar().expect("there is one");
+    assert_eq!(catalog.service(registrar).id, "WINS");
+}
+
+#[test]
+fn a_mailslot_and_a_netbios_name_of_the_user_replace_what_is_built_in() {
+    let text = "[[mailslot]]\nname = 'Browse'\nservice = 'Spooler'\nsource = 'x'\n\
+        [[netbios_name]]\nsuffix = 0x20\nmeaning = 'mine'\nsource = 'x'\n";
+    let catalog = load(&[text]).expect("no faults");
+    let slot = catalog.mailslot("browse").expect("it is there");
+    assert_eq!(slot.service, catalog.find("Spooler"));
+    let name = NetbiosName(*b"PC2            \x20");
+    let entry = catalog.netbios_name(name, None).expect("it is there");
+    assert_eq!((entry.meaning.as_str(), entry.service), ("mine", None));
 }
 
 #[test]
@@ -570,6 +639,26 @@ fn every_kind_of_fault_is_named_with_its_line() {
         (
             twice("[[pipe]]\nname = 'p'\nsource = 'x'\n"),
             "0.toml:5: pipe p stands already at 0.toml:2; keep",
+        ),
+        (
+            "[[mailslot]]\nname = '*a*'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: mailslot \"*a*\" has more than one `*`; keep one",
+        ),
+        (
+            twice("[[mailslot]]\nname = 'm'\nsource = 'x'\n"),
+            "0.toml:5: mailslot m stands already at 0.toml:2; keep",
+        ),
+        (
+            twice("[[netbios_name]]\nsuffix = 0x77\nmeaning = 'm'\nsource = 'x'\n"),
+            "0.toml:6: NetBIOS name <77> stands already at 0.toml:2; keep",
+        ),
+        (
+            "[[netbios_name]]\nsuffix = 256\nmeaning = 'm'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: \"suffix\" is 256; it should be a byte from 0x00 to 0xff",
+        ),
+        (
+            "[[netbios_name]]\nsuffix = 7\nkind = 'own'\nmeaning = 'm'\nsource = 'x'\n".to_owned(),
+            "0.toml:3: \"own\" is no kind of name; use unique or group",
         ),
         (
             "[[pipe]]\nname = '*a*'\nsource = 'x'\n".to_owned(),

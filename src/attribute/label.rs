@@ -57,6 +57,10 @@ pub enum EvidenceKind {
     RpcOffer,
     /// A pipe that was opened.
     SmbPipe,
+    /// A mailslot that was written to.
+    Mailslot,
+    /// A NetBIOS name that was used.
+    NetbiosName,
     /// An FTP negotiation.
     FtpData,
     /// A TFTP request.
@@ -78,6 +82,8 @@ impl EvidenceKind {
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",
+            EvidenceKind::Mailslot => "mailslot",
+            EvidenceKind::NetbiosName => "netbios-name",
             EvidenceKind::FtpData => "ftp-data",
             EvidenceKind::TftpTransfer => "tftp-transfer",
             EvidenceKind::Protocol => "protocol",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
+use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
 use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
@@ -42,6 +43,7 @@ impl Ladder<'_> {
         };
         let mut label = self
             .by_content(&case)
+            .or_else(|| netbios::label(flow, case.spoken, self.catalog))
             .or_else(|| self.by_endpoint(&case, map))
             .or_else(|| self.by_appointment(&case, map))
             .or_else(|| self.by_port(&case))
@@ -450,7 +452,11 @@ impl Ladder<'_> {
                 endpoint_text(at, server),
                 class.and_then(|class| self.class_name(class)),
             ),
-            Claim::Offered(_)
+            Claim::NetbiosName { .. } | Claim::SentToMailslot(_) => {
+                return netbios::ground(evidence, self.catalog);
+            }
+            Claim::CarriedToMailslot { .. }
+            | Claim::Offered(_)
             | Claim::Mapped { .. }
             | Claim::ClientIs(_)
             | Claim::Carried { .. } => {

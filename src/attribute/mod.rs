@@ -6,5 +6,6 @@ pub mod endpoint_row;
 pub mod endpoints;
 pub mod label;
 pub mod ladder;
+pub mod netbios;
 pub mod networks;
 pub mod server;

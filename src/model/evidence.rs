@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::model::five_tuple::IpProtocol;
+use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::packet::Frame;
 use crate::model::protocol::Protocol;
 use crate::model::time::Timestamp;
@@ -105,6 +106,26 @@ pub enum Claim {
     },
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
+    /// The sender in this direction used a NetBIOS name.
+    NetbiosName {
+        /// The name.
+        name: NetbiosName,
+        /// Whose it is, where the message says so.
+        kind: Option<NameKind>,
+        /// What was done with it.
+        used: NameUse,
+        /// Who did it.
+        by: Direction,
+    },
+    /// A mailslot was written to: lower case, without `\MAILSLOT\`.
+    SentToMailslot(String),
+    /// This many bytes of datagrams were written to this mailslot; said once, at the end.
+    CarriedToMailslot {
+        /// The mailslot, as it was claimed.
+        mailslot: String,
+        /// Bytes of its datagrams, NetBIOS headers included.
+        bytes: u64,
+    },
     /// A product named itself: a greeting or a header, as sent, cut to a bound.
     Announced(String),
 }

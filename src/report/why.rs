@@ -27,6 +27,8 @@ pub fn why(context: Context, flow: &LabelledFlow) -> String {
 fn telling(basis: Basis) -> &'static [EvidenceKind] {
     match basis {
         Basis::Content => &[
+            EvidenceKind::Mailslot,
+            EvidenceKind::NetbiosName,
             EvidenceKind::RpcInterface,
             EvidenceKind::SmbPipe,
             EvidenceKind::Banner,
@@ -64,6 +66,8 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::RpcInterface => format!("BIND accepted ({named})"),
         EvidenceKind::RpcOffer => format!("BIND offered ({named})"),
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
+        EvidenceKind::Mailslot => format!("mailslot {value} written to"),
+        EvidenceKind::NetbiosName => format!("NetBIOS name {value} ({named})"),
         EvidenceKind::FtpData => "FTP assigned the port".to_owned(),
         EvidenceKind::TftpTransfer => "TFTP request".to_owned(),
         EvidenceKind::Protocol => format!("speaks {value}"),
