@@ -486,7 +486,10 @@ impl Worker {
         for mut batch in batches {
             let mut answer = Answer::default();
             for (part, packet) in batch.packets.drain(..) {
-                let payload = batch.bytes.bytes(packet.payload);
+                let payload = match &packet.reassembled {
+                    Some(whole) => whole,
+                    None => batch.bytes.bytes(packet.payload),
+                };
                 let table = &mut self.tables[usize::from(part) / self.workers];
                 table.packet(&packet, payload, &mut answer.ended, &mut answer.findings);
             }

@@ -431,6 +431,7 @@ mod tests {
                     ..Span::default()
                 },
                 payload_missing: 0,
+                reassembled: None,
                 part: Part::Whole,
                 ttl: 128,
                 vlan: None,
@@ -596,6 +597,7 @@ mod tests {
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
+            reassembled: None,
             part: Part::Whole,
             ttl: 64,
             vlan: None,
