@@ -489,7 +489,10 @@ impl Worker {
                     self.tables[usize::from(*part) / self.workers].expect(packet);
                 }
                 for (part, packet) in few {
-                    let payload = batch.bytes.bytes(packet.payload);
+                    let payload = match &packet.reassembled {
+                        Some(whole) => whole,
+                        None => batch.bytes.bytes(packet.payload),
+                    };
                     let table = &mut self.tables[usize::from(*part) / self.workers];
                     table.packet(packet, payload, &mut answer.ended, &mut answer.findings);
                 }

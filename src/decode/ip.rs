@@ -27,24 +27,33 @@ pub(super) struct Ip<'a> {
     /// What is above, without the padding of the frame.
     pub(super) payload: Layer<'a>,
     /// Set where this is a part of a datagram.
-    pub(super) fragment: Option<Fragment>,
+    pub(super) fragment: Option<Fragment<'a>>,
 }
 
 /// Which part of which datagram an IP packet holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fragment {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fragment<'a> {
     /// The datagram's identification, the same in all its parts.
     pub(super) id: u32,
     /// The protocol number that all its parts bear; in IPv6 it may be an extension header's.
     pub(super) protocol: IpProtocol,
-    /// Whether this part is the first and so has the ports.
-    pub(super) is_first: bool,
+    /// Where in the datagram this part begins, in bytes.
+    pub(super) offset: usize,
+    /// Whether the datagram ends with this part.
+    pub(super) is_last: bool,
+    /// The part: what follows the IPv4 header, or IPv6's fragment header.
+    pub(super) bytes: Layer<'a>,
 }
 
-impl Fragment {
+impl Fragment<'_> {
+    /// Whether this part is the first and so has the ports.
+    pub(super) fn is_first(&self) -> bool {
+        self.offset == 0
+    }
+
     /// Whether only the first part tells the five-tuple: the others lack ports, or in IPv6 the
     /// protocol itself.
-    pub(super) fn hides_ports(self) -> bool {
+    pub(super) fn hides_ports(&self) -> bool {
         self.protocol.has_ports() || WRAPPERS.contains(&self.protocol)
     }
 }
@@ -75,17 +84,20 @@ fn read_v4(layer: Layer) -> Result<Ip, Undecoded> {
     // The header's own number: etherparse's packet slicing reads through AH and reports what AH
     // protects.
     let protocol = IpProtocol(header.protocol().0);
+    let payload = layer.after(header_len);
     Ok(Ip {
         source: header.source_addr().into(),
         destination: header.destination_addr().into(),
         protocol,
         ttl: header.ttl(),
         wire_bytes: clamped(layer.wire()),
-        payload: layer.after(header_len),
+        payload,
         fragment: header.is_fragmenting_payload().then(|| Fragment {
             id: header.identification().into(),
             protocol,
-            is_first: header.fragments_offset().value() == 0,
+            offset: header.fragments_offset().byte_offset().into(),
+            is_last: !header.more_fragments(),
+            bytes: payload,
         }),
     })
 }
@@ -121,7 +133,7 @@ fn read_v6(layer: Layer) -> Result<Ip, Undecoded> {
 struct Above<'a> {
     protocol: IpProtocol,
     payload: Layer<'a>,
-    fragment: Option<Fragment>,
+    fragment: Option<Fragment<'a>>,
 }
 
 /// More extension headers than RFC 8200 4.1 allows in one packet (eight), even with the newer ones.
@@ -154,13 +166,15 @@ fn skip_extensions(mut protocol: IpProtocol, mut payload: Layer) -> Result<Above
             payload = payload.after(header.slice().len());
             // A fragment header on a whole datagram (RFC 6946) says nothing.
             if header.is_fragmenting_payload() {
-                let is_first = header.fragment_offset().value() == 0;
-                fragment = Some(Fragment {
+                let part = Fragment {
                     id: header.identification(),
                     protocol,
-                    is_first,
-                });
-                if !is_first {
+                    offset: header.fragment_offset().byte_offset().into(),
+                    is_last: !header.more_fragments(),
+                    bytes: payload,
+                };
+                fragment = Some(part);
+                if !part.is_first() {
                     break;
                 }
             }
@@ -168,7 +182,7 @@ fn skip_extensions(mut protocol: IpProtocol, mut payload: Layer) -> Result<Above
             break;
         }
     }
-    let whole = fragment.is_none_or(|part| part.is_first);
+    let whole = fragment.is_none_or(|part| part.is_first());
     if whole && (WRAPPERS.contains(&protocol) || protocol == FRAGMENT) {
         return Err(Undecoded::BadIp);
     }

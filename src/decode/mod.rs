@@ -13,6 +13,7 @@ mod gre;
 mod ip;
 mod layer;
 mod link;
+mod reassembly;
 #[cfg(test)]
 mod samples;
 mod transport;
@@ -47,7 +48,8 @@ pub struct Losses {
     /// Later fragments that became no packets, because their first was not seen. Outermost ones:
     /// those in tunnels are among `inner_undecoded`.
     pub orphan_fragments: u64,
-    /// Fragmented datagrams forgotten before their time because there were too many.
+    /// Fragmented datagrams forgotten before they were whole because there were too many, or too
+    /// many bytes of them.
     pub datagrams_given_up: u64,
     /// Packets whose inner packet was not looked at: more tunnels in each other than the bound.
     pub too_deep: u64,
@@ -67,10 +69,11 @@ impl Decoder {
     /// Adds to `out` the packet of this record, then each packet that it carries, outermost first.
     /// `bytes` are those that `record.bytes` names.
     ///
-    /// Packets may stand behind it that belong to earlier frames: later fragments that had waited
-    /// for their first. They have no payload and the ports of their first fragment. A record that is
-    /// such a waiting fragment adds nothing, and never will if no first fragment comes: that is
-    /// counted in [`Decoder::losses`].
+    /// The first fragment of a datagram is put out at once with what it holds; the fragment that
+    /// comes last, be it the first, brings the whole as [`Packet::reassembled`]. Behind a first
+    /// fragment stand packets of earlier frames: later fragments that had waited for it and its
+    /// ports. A record that is such a waiting fragment adds nothing, and never will if no first
+    /// fragment comes: that is counted in [`Decoder::losses`].
     ///
     /// # Errors
     ///
@@ -122,27 +125,28 @@ impl Decoder {
         out: &mut Vec<Packet>,
     ) -> Result<Option<Inner<'a>>, Undecoded> {
         if let Some(part) = ip.fragment
-            && !part.is_first
+            && !part.is_first()
         {
             let packet = around.later_part(record, ip);
             match part.hides_ports() {
-                true => self.fragments.later(around.key(ip, part), packet, out),
+                true => (self.fragments).later(around.key(ip, &part), &part, packet, out),
                 false => out.push(packet),
             }
             return Ok(None);
         }
         let transport = transport::read(ip.protocol, ip.payload)?;
-        if let Some(part) = ip.fragment
-            && part.hides_ports()
-        {
-            let first = First {
-                protocol: ip.protocol,
-                ports: transport.ports,
-            };
-            self.fragments
-                .first(around.key(ip, part), first, record.time, out);
+        let packet = around.packet(record, ip, &transport);
+        match ip.fragment {
+            Some(part) if part.hides_ports() => {
+                let first = First {
+                    protocol: ip.protocol,
+                    ports: transport.ports,
+                    extensions: part.bytes.wire().saturating_sub(ip.payload.wire()),
+                };
+                (self.fragments).first(around.key(ip, &part), &part, first, packet, out);
+            }
+            _ => out.push(packet),
         }
-        out.push(around.packet(record, ip, &transport));
         Ok(tunnel::inner(ip, &transport))
     }
 
@@ -220,6 +224,7 @@ impl Around {
             tcp: transport.tcp,
             payload: transport.payload.span(record.bytes),
             payload_missing: transport.payload.missing(),
+            reassembled: None,
             part: match ip.fragment {
                 Some(_) => Part::First,
                 None => Part::Whole,
@@ -232,7 +237,7 @@ impl Around {
         }
     }
 
-    /// A later fragment: counted with its bytes, its payload not looked at.
+    /// A later fragment: counted with its bytes, its payload kept for the whole datagram.
     fn later_part(&self, record: &Record, ip: &Ip) -> Packet {
         Packet {
             time: record.time,
@@ -246,6 +251,7 @@ impl Around {
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
+            reassembled: None,
             part: Part::Later,
             ttl: ip.ttl,
             vlan: self.vlan,
@@ -255,7 +261,7 @@ impl Around {
         }
     }
 
-    fn key(&self, ip: &Ip, part: Fragment) -> Key {
+    fn key(&self, ip: &Ip, part: &Fragment) -> Key {
         Key {
             source: ip.source,
             destination: ip.destination,

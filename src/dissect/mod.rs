@@ -243,8 +243,8 @@ fn probe_datagram(opening: &Opening, look: impl Fn(&[u8]) -> Result<Look, Short>
 }
 
 /// Whether a datagram has the length that it says, or may have had before IP cut it in fragments,
-/// of which only the first comes here: hosts do not fragment below 576 bytes (RFC 791), less the
-/// headers of IP and UDP.
+/// of which often only the first comes here: hosts do not fragment below 576 bytes (RFC 791), less
+/// the headers of IP and UDP.
 fn is_long_enough(datagram: &[u8], len: usize) -> bool {
     datagram.len() >= len || datagram.len() >= 480
 }
@@ -262,7 +262,8 @@ pub enum Progress {
 
 /// Follows one flow. Keeps what it needs, bounded, and adds claims to `found`.
 pub trait Dissector: Send {
-    /// Takes the next bytes of one direction: of a stream in order, of UDP one whole datagram.
+    /// Takes the next bytes of one direction: of a stream in order, of UDP one whole datagram. One
+    /// in IP fragments may be given twice: its beginning as it comes, all of it once it is there.
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress;
 
     /// Says that `missing` bytes of one direction were not captured, or are of unknown number

@@ -439,6 +439,7 @@ mod tests {
                     ..Span::default()
                 },
                 payload_missing: 0,
+                reassembled: None,
                 part: Part::Whole,
                 ttl: 128,
                 vlan: None,
@@ -604,6 +605,7 @@ mod tests {
             tcp: None,
             payload: Span::default(),
             payload_missing: 0,
+            reassembled: None,
             part: Part::Whole,
             ttl: 64,
             vlan: None,

@@ -92,7 +92,8 @@ impl TcpHeader {
 pub enum Part {
     /// All of it.
     Whole,
-    /// Its beginning; the payload goes on in later fragments.
+    /// Its beginning; the payload goes on in later fragments, of which the last that comes brings
+    /// all of it as [`Packet::reassembled`].
     First,
     /// A later fragment: more bytes of a datagram that its beginning counts as a packet.
     Later,
@@ -109,13 +110,17 @@ pub struct Packet {
     pub tuple: FiveTuple,
     /// Length on the wire in bytes, from this packet's own IP header on.
     pub wire_bytes: u32,
-    /// The TCP header, where it was captured whole.
+    /// The TCP header, where it was captured whole. A later fragment has it only together with
+    /// `reassembled`.
     pub tcp: Option<TcpHeader>,
     /// The captured part of the payload above TCP, UDP or the other IP protocol.
     /// Empty for the later fragments of a datagram.
     pub payload: Span,
     /// How many payload bytes were on the wire after `payload` but were not captured.
     pub payload_missing: u32,
+    /// The payload of the whole datagram, on the fragment that came last: takes the place of
+    /// `payload`. Unless that was [`Part::First`], the beginning was already given with it.
+    pub reassembled: Option<Arc<[u8]>>,
     /// Which part of its datagram it is.
     pub part: Part,
     /// Time to live or hop limit.

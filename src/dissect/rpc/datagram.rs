@@ -67,6 +67,8 @@ struct Header {
     opnum: u16,
     fragment: u16,
     sealed: bool,
+    /// The datagram was longer: this is what came before IP cut it.
+    is_beginning: bool,
 }
 
 impl Header {
@@ -127,6 +129,7 @@ impl Header {
             opnum,
             fragment,
             sealed: authentication != 0,
+            is_beginning: body.left() < len,
         };
         Ok(is_rpc.then(|| (header, body.up_to(len))))
     }
@@ -180,7 +183,8 @@ impl Dissector for Calls {
             found.push(Claim::ClientIs(client));
         }
         self.stand(&header, found);
-        if self.interfaces.contains_key(&header.interface) {
+        // All of it is counted when all of it comes.
+        if !header.is_beginning && self.interfaces.contains_key(&header.interface) {
             let carried = self.carried.entry(header.interface).or_default();
             *carried = carried.saturating_add(bytes.len() as u64);
         }
@@ -234,6 +238,9 @@ impl Calls {
             return;
         };
         let is_alone = header.flags & Header::FRAGMENT == 0;
+        if header.is_beginning && !is_alone {
+            return;
+        }
         if is_alone || header.fragment == 0 {
             self.answer = Some(Answer {
                 activity: header.activity,
@@ -271,7 +278,7 @@ mod tests {
     use super::*;
     use crate::dissect::rpc::bind::Syntax;
     use crate::dissect::rpc::samples::{
-        EPM, EPT_MAP, SAMR, map_answer, mapped_tcp, tcp_tower, wire,
+        EPM, EPT_MAP, SAMR, lookup_answer, map_answer, mapped_tcp, tcp_tower, wire,
     };
     use crate::model::evidence::Direction::{Forward, Reverse};
 
@@ -359,6 +366,42 @@ mod tests {
     fn the_first_part_of_a_fragmented_datagram_is_recognised() {
         let bytes = datagram(Kind::REQUEST, SAMR, ALONE, &[0; 1400]);
         assert!(Header::recognise(&bytes[..1000]).is_some());
+    }
+
+    #[test]
+    fn what_was_given_in_part_and_then_whole_is_taken_once() {
+        let ports = 49152..49172;
+        let entries: Vec<_> = (ports.clone())
+            .map(|port| (tcp_tower(SAMR, port, [10, 0, 0, 1]), ""))
+            .collect();
+        let stub = lookup_answer(&entries, Syntax::Ndr);
+        let (beginning, rest) = stub.split_at(200);
+        let (middle, end) = rest.split_at(800);
+        let of = |flags, number, stub: &[u8]| {
+            let part = (Header::FRAGMENT | flags, number);
+            let mut bytes = datagram(Kind::RESPONSE, EPM, part, stub);
+            bytes[68] = 2; // ept_lookup, C706 appendix O
+            bytes
+        };
+        let datagrams = [
+            of(0, 0, beginning),
+            of(0, 1, middle),
+            of(Header::LAST, 2, end),
+        ];
+        let part = datagrams[1][..600].to_vec();
+        let [first, second, last] = datagrams.clone();
+        let (mut calls, mut found) = (Calls::default(), Vec::new());
+        for bytes in [first, part, second, last] {
+            calls.feed(Reverse, &bytes, &mut found);
+        }
+        calls.finish(&mut found);
+        let carried = Claim::Carried {
+            interface: EPM,
+            bytes: datagrams.concat().len() as u64,
+        };
+        let mapped = ports.map(|port| mapped_tcp(SAMR, port, [10, 0, 0, 1]));
+        let expected: Vec<_> = mapped.chain([carried]).collect();
+        assert!(found.ends_with(&expected), "{found:?}");
     }
 
     #[test]
