@@ -1,6 +1,6 @@
 //! The reason for a label, in one short line for a reader.
 
-use crate::attribute::label::{Basis, EvidenceKind, Ground, LabelledFlow};
+use crate::attribute::label::{Basis, EvidenceKind, Ground, LabelledFlow, Reached};
 use crate::report::column::Context;
 use crate::report::escape::escape;
 
@@ -11,16 +11,50 @@ const MAX_VALUE: usize = 40;
 pub fn why(context: Context, flow: &LabelledFlow) -> String {
     let context = context.within(flow.flow.first_frame.capture);
     let grounds = &flow.label.evidence;
-    let found = (telling(flow.label.basis).iter())
-        .find_map(|kind| grounds.iter().find(|ground| ground.kind == *kind));
+    let found = (telling(flow.label.basis).iter()).find_map(|kind| {
+        grounds
+            .iter()
+            .find(|ground| ground.kind == *kind && is_its(flow, ground))
+    });
     let reason = found.map(|ground| reason(context, ground));
-    match (flow.label.basis, reason) {
+    let why = match (flow.label.basis, reason) {
         (Basis::None, None) => unknown(context, flow),
         (Basis::None, Some(reason)) => format!("{reason}; {}", unknown(context, flow)),
         (Basis::SharedPort, Some(reason)) => format!("{reason}, its listener"),
         (_, Some(reason)) => reason,
         (basis, None) => basis.name().to_owned(),
+    };
+    match through(context, flow) {
+        Some(through) => format!("{why}; {through}"),
+        None => why,
     }
+}
+
+/// Whether a ground is one of the service that is named: a flow may have bound interfaces of
+/// others, and those that every object has.
+fn is_its(flow: &LabelledFlow, ground: &Ground) -> bool {
+    let label = &flow.label;
+    if ground.kind != EvidenceKind::RpcInterface || label.service.is_none() {
+        return true;
+    }
+    let own = (label.services.iter()).filter(|reached| reached.service == label.service);
+    (own.flat_map(|reached| &reached.interfaces)).any(|known| known.to_string() == ground.value)
+}
+
+/// The services that were reached through the one that listens.
+fn through(context: Context, flow: &LabelledFlow) -> Option<String> {
+    let others = |reached: &&Reached| reached.service != flow.label.service;
+    let reached = flow
+        .label
+        .services
+        .iter()
+        .filter(others)
+        .filter_map(|reached| {
+            let via = reached.via?.to_ascii_uppercase();
+            Some((context.service_id(reached.service?), via))
+        });
+    let (ids, via): (Vec<_>, Vec<_>) = reached.unzip();
+    (via.first()).map(|via| format!("{} via {via}", ids.join(", ")))
 }
 
 /// The kinds of evidence that carry a label of this basis, the most telling first.
@@ -102,6 +136,7 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::packet::{CaptureId, Frame};
+    use crate::model::uuid::{Interface, Uuid};
     use crate::report::sample::{captures, catalog, frame, named, service, unknown};
 
     fn said(change: impl Fn(&mut LabelledFlow)) -> String {
@@ -167,5 +202,38 @@ mod tests {
         });
         assert!(text.starts_with(r#"says "\u{1b}[31mxxx"#), "{text}");
         assert!(text.chars().count() < 80, "{text}");
+    }
+
+    #[test]
+    fn the_bind_that_is_told_is_one_of_the_service_that_is_named() {
+        let other = Interface::new(Uuid::from_u128(7), 1, 0);
+        let told = said(|flow| {
+            let own = flow.label.evidence[0].clone();
+            let first = Ground {
+                value: other.to_string(),
+                name: Some("common".to_owned()),
+                ..own
+            };
+            flow.label.evidence.insert(0, first);
+        });
+        assert!(
+            told.starts_with("BIND accepted") && !told.contains("common"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn services_reached_through_another_are_told_with_it() {
+        let catalog = catalog();
+        let spooler = service(&catalog, "Spooler");
+        let told = said(|flow| {
+            let own = flow.label.services[0].clone();
+            flow.label.services.push(Reached {
+                service: Some(spooler),
+                via: Some("smb"),
+                ..own
+            });
+        });
+        assert!(told.ends_with("; Spooler via SMB"), "{told}");
     }
 }
