@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use wiretag::catalog::{Catalog, Fact, Listens, Origin, PortRange};
 use wiretag::model::five_tuple::IpProtocol;
+use wiretag::model::netbios::{NameKind, NetbiosName};
 use wiretag::model::protocol::Protocol;
 use wiretag::model::uuid::{Interface, Uuid};
 
@@ -314,11 +315,49 @@ fn pipes_lead_to_services_in_any_case() {
 }
 
 #[test]
+fn a_class_names_the_service_of_its_objects() {
+    let catalog = Catalog::built_in();
+    let owner = |class| {
+        let entry = catalog.class(uuid(class)).expect("a class of the catalog");
+        entry.service.map(|id| catalog.service(id).id.as_str())
+    };
+    assert_eq!(
+        owner("8bc3f05e-d86b-11d0-a075-00c04fb68820"),
+        Some("Winmgmt")
+    );
+    assert_eq!(
+        owner("d99e6e74-fc88-11d0-b498-00a0c90312f3"),
+        Some("CertSvc")
+    );
+    assert_eq!(owner("49b2791a-b1ae-4c90-9b8e-e860ba07f889"), None);
+    assert!(
+        catalog
+            .class(uuid("00000001-0000-0000-0000-000000000000"))
+            .is_none()
+    );
+}
+
+#[test]
+fn a_users_class_replaces_one_of_the_same_uuid() {
+    let wmi = "8bc3f05e-d86b-11d0-a075-00c04fb68820";
+    let text = format!("[[class]]\nuuid = '{wmi}'\nname = 'mine'\nsource = 'x'\n");
+    let catalog = load(&[&text]).expect("no faults");
+    let entry = catalog.class(uuid(wmi)).expect("a class of the catalog");
+    assert_eq!((entry.name.as_str(), entry.service), ("mine", None));
+    let new = text.replace("8bc3f05e", "00000000");
+    let twice = faults(&format!("{new}{new}"));
+    assert!(twice[0].contains("class 00000000-d86b-11d0"), "{twice:?}");
+}
+
+#[test]
 fn every_entry_has_a_source() {
     let catalog = Catalog::built_in();
     assert!(catalog.services().all(|(_, s)| !s.source.is_empty()));
     assert!(catalog.interfaces().iter().all(|e| !e.source.is_empty()));
     assert!(catalog.pipes().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.classes().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.mailslots().iter().all(|e| !e.source.is_empty()));
+    assert!(catalog.netbios_names().iter().all(|e| !e.source.is_empty()));
 }
 
 const WINRM: &str = r#"
@@ -387,6 +426,72 @@ fn an_interface_of_the_same_version_is_replaced_and_of_another_is_added() {
     let catalog = load(&[&text("3.0")]).expect("no faults");
     assert_eq!(interface_name(&catalog, svcctl, (2, 0)), Some("svcctl"));
     assert_eq!(interface_name(&catalog, svcctl, (3, 0)), Some("mine"));
+}
+
+#[test]
+fn mailslots_lead_to_services_in_any_case() {
+    let catalog = Catalog::built_in();
+    let owner = |name| {
+        let service = catalog.mailslot(name)?.service?;
+        Some(catalog.service(service).id.as_str())
+    };
+    assert_eq!(owner("browse"), Some("Browser"));
+    assert_eq!(owner(r"\MAILSLOT\NET\NetLogon"), Some("Netlogon"));
+    assert_eq!(owner(r"net\getdc817"), Some("Netlogon"));
+    assert_eq!(owner(r"net\getdc"), None);
+    assert_eq!(owner("mssp"), None);
+    assert!(catalog.mailslot("mssp").is_some());
+    assert!(catalog.mailslot("no such mailslot").is_none());
+}
+
+#[test]
+fn a_netbios_name_is_told_by_suffix_name_and_kind() {
+    let catalog = Catalog::built_in();
+    let meaning = |name: &[u8; 16], kind| {
+        let entry = catalog.netbios_name(NetbiosName(*name), kind)?;
+        Some(entry.meaning.as_str())
+    };
+    let (unique, group) = (Some(NameKind::Unique), Some(NameKind::Group));
+    let file_server = Some("file server service");
+    assert_eq!(meaning(b"PC2            \x20", None), file_server);
+    assert_eq!(meaning(b"PC2            \x20", unique), file_server);
+    let gateway = Some("DCA IrmaLan gateway server service");
+    assert_eq!(meaning(b"FORTE_$ND800ZA \x20", unique), gateway);
+    assert_eq!(meaning(b"PC2            \0", None), None);
+    assert_eq!(
+        meaning(b"PC2            \0", unique),
+        Some("workstation service")
+    );
+    assert_eq!(
+        meaning(b"OFFICE         \0", group),
+        Some("domain or workgroup")
+    );
+    let browser = Some("master browser");
+    assert_eq!(meaning(b"\x01\x02__MSBROWSE__\x02\x01", group), browser);
+    assert_eq!(
+        meaning(b"PC2            \x01", unique),
+        Some("messenger service")
+    );
+    assert_eq!(meaning(b"PC2            \x77", unique), None);
+}
+
+#[test]
+fn one_service_registers_the_names_of_others() {
+    let catalog = Catalog::built_in();
+    let registrar = catalog.name_registrar().expect("there is one");
+    assert_eq!(catalog.service(registrar).id, "WINS");
+}
+
+#[test]
+fn a_mailslot_and_a_netbios_name_of_the_user_replace_what_is_built_in() {
+    let text = "[[mailslot]]\nname = 'Browse'\nservice = 'Spooler'\nsource = 'x'\n\
+        [[netbios_name]]\nsuffix = 0x20\nmeaning = 'mine'\nsource = 'x'\n";
+    let catalog = load(&[text]).expect("no faults");
+    let slot = catalog.mailslot("browse").expect("it is there");
+    assert_eq!(slot.service, catalog.find("Spooler"));
+    let name = NetbiosName(*b"PC2            \x20");
+    let entry = catalog.netbios_name(name, None).expect("it is there");
+    assert_eq!((entry.meaning.as_str(), entry.service), ("mine", None));
 }
 
 #[test]
@@ -460,6 +565,14 @@ fn every_kind_of_fault_is_named_with_its_line() {
             "0.toml:4: \"1.99999\" is not a version; one is",
         ),
         (
+            "[[class]]\nuuid = 'e1af8308'\nname = 'A'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: \"e1af8308\" is not a UUID; one looks like",
+        ),
+        (
+            "[[class]]\nuuid = '00000000-0000-0000-0000-000000000001'\nsource = 'x'\n".to_owned(),
+            "0.toml:1: [[class]] has no `name`; add",
+        ),
+        (
             interface("service = 'nobody'"),
             "0.toml:4: unknown service \"nobody\"; use the id or alias",
         ),
@@ -526,6 +639,26 @@ fn every_kind_of_fault_is_named_with_its_line() {
         (
             twice("[[pipe]]\nname = 'p'\nsource = 'x'\n"),
             "0.toml:5: pipe p stands already at 0.toml:2; keep",
+        ),
+        (
+            "[[mailslot]]\nname = '*a*'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: mailslot \"*a*\" has more than one `*`; keep one",
+        ),
+        (
+            twice("[[mailslot]]\nname = 'm'\nsource = 'x'\n"),
+            "0.toml:5: mailslot m stands already at 0.toml:2; keep",
+        ),
+        (
+            twice("[[netbios_name]]\nsuffix = 0x77\nmeaning = 'm'\nsource = 'x'\n"),
+            "0.toml:6: NetBIOS name <77> stands already at 0.toml:2; keep",
+        ),
+        (
+            "[[netbios_name]]\nsuffix = 256\nmeaning = 'm'\nsource = 'x'\n".to_owned(),
+            "0.toml:2: \"suffix\" is 256; it should be a byte from 0x00 to 0xff",
+        ),
+        (
+            "[[netbios_name]]\nsuffix = 7\nkind = 'own'\nmeaning = 'm'\nsource = 'x'\n".to_owned(),
+            "0.toml:3: \"own\" is no kind of name; use unique or group",
         ),
         (
             "[[pipe]]\nname = '*a*'\nsource = 'x'\n".to_owned(),
@@ -613,8 +746,13 @@ fn a_checked_file_tells_how_much_it_holds() {
     fs::write(&path, WINRM).expect("a new file");
     let contents = Catalog::check(&path).expect("no faults");
     assert_eq!(
-        (contents.services, contents.interfaces, contents.pipes),
-        (1, 0, 0)
+        [
+            contents.services,
+            contents.interfaces,
+            contents.pipes,
+            contents.classes
+        ],
+        [1, 0, 0, 0]
     );
 }
 

@@ -114,9 +114,8 @@ fn end(mut child: Child) -> (Vec<Value>, String, Option<i32>) {
     (rows, words.expect("text"), status.code())
 }
 
-/// A question and its answer over UDP on this machine; the server's port.
-fn ask_over_udp() -> u16 {
-    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+/// A question and its answer over UDP on this machine.
+fn ask(server: &UdpSocket) {
     let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let at = server.local_addr().expect("it is bound");
     client.send_to(QUERY, at).expect("loopback");
@@ -124,7 +123,6 @@ fn ask_over_udp() -> u16 {
     let (_, from) = server.recv_from(&mut buffer).expect("loopback");
     server.send_to(ANSWER, from).expect("loopback");
     client.recv_from(&mut buffer).expect("loopback");
-    at.port()
 }
 
 fn row_of(rows: &[Value], port: u16) -> &Value {
@@ -137,13 +135,15 @@ fn packets_on_a_device_become_labelled_rows() {
     if !may_capture() {
         return;
     }
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = server.local_addr().expect("it is bound").port();
     // A question and its answer: two packets, then the count ends the watch.
-    let child = watch(&["-c", "2", "udp and host 127.0.0.1"]);
-    let port = ask_over_udp();
+    let child = watch(&["-c", "2", &format!("udp port {port}")]);
+    ask(&server);
     let (rows, words, code) = end(child);
     assert_eq!(code, Some(0), "{words}");
     let row = row_of(&rows, port);
-    assert_eq!(row["application"], "dns");
+    assert_eq!(row["application"], "DNS");
     assert_eq!(row["device"], loopback());
     assert_eq!(row["packets_to_server"], 1);
     assert_eq!(row["packets_to_client"], 1);

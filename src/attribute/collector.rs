@@ -5,10 +5,12 @@
 //! bound.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::net::IpAddr;
 
+use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
-use crate::attribute::endpoints::{Appointment, EndpointMap, Lesson, Teacher, address_of};
+use crate::attribute::endpoints::{EndpointMap, Export, Lesson, Teacher, address_of};
 use crate::attribute::label::LabelledFlow;
 use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
@@ -18,6 +20,7 @@ use crate::flow::ended::EndedFlow;
 use crate::flow::table::Finding;
 use crate::model::evidence::{Claim, Direction, Endpoint};
 use crate::model::five_tuple::{FiveTuple, Peer};
+use crate::model::uuid::{Interface, Uuid};
 
 /// How many ended flows wait for an answer that may still name them. At some 400 bytes each they
 /// stay below 100 MB; a capture with more of them loses only answers that come very late.
@@ -72,7 +75,7 @@ impl<'a> Collector<'a> {
         match evidence.claim {
             Claim::Mapped { interface, at, .. } => {
                 let lesson = Lesson {
-                    interface,
+                    export: Export::Interface(interface),
                     teacher: Teacher::Mapper,
                     frame: evidence.frame,
                     time: evidence.time,
@@ -81,7 +84,7 @@ impl<'a> Collector<'a> {
             }
             Claim::Bound(interface) if !WELL_KNOWN.contains(&server.port) => {
                 let lesson = Lesson {
-                    interface,
+                    export: Export::Interface(interface),
                     teacher: Teacher::Bind,
                     frame: evidence.frame,
                     time: evidence.time,
@@ -90,6 +93,19 @@ impl<'a> Collector<'a> {
                 let catalog = self.ladder.catalog;
                 self.map
                     .learn(catalog, address, tuple.protocol, port, lesson);
+            }
+            Claim::Exported {
+                class,
+                interfaces,
+                at,
+            } => {
+                let lesson = Lesson {
+                    export: Export::Objects(class),
+                    teacher: Teacher::ObjectExporter,
+                    frame: evidence.frame,
+                    time: evidence.time,
+                };
+                self.learn_exported(server, &at, &interfaces, lesson);
             }
             Claim::Assigned { by, at, listener } => {
                 let (host, other) = match listener == client {
@@ -103,7 +119,7 @@ impl<'a> Collector<'a> {
                     let listener = Peer { address, port };
                     let (frame, time) = (evidence.frame, evidence.time);
                     let appointment = Appointment::new(by, frame, server, other, time);
-                    self.map.appoint(listener, protocol, appointment);
+                    self.map.appointments.make(listener, protocol, appointment);
                 }
             }
             _ => {}
@@ -121,6 +137,32 @@ impl<'a> Collector<'a> {
                 }
             }
             Endpoint::Pipe(pipe) => self.map.learn_pipe(server.address, pipe.clone(), lesson),
+        }
+    }
+
+    /// An object exporter, and those of the interfaces asked for that only one service has: any
+    /// object has the others.
+    fn learn_exported(&mut self, server: Peer, at: &Endpoint, asked: &[Uuid], lesson: Lesson) {
+        let Endpoint::Port { protocol, port, .. } = at else {
+            return;
+        };
+        if WELL_KNOWN.contains(port) {
+            return;
+        }
+        let catalog = self.ladder.catalog;
+        // Whatever an object's interface calls its version, RPC is told 0.0.
+        let interfaces = (asked.iter().map(|uuid| Interface::new(*uuid, 0, 0)))
+            .filter(|i| (catalog.interface(*i, None)).is_some_and(|known| known.service.is_some()))
+            .map(Export::Interface);
+        let exports: Vec<Export> = iter::once(lesson.export).chain(interfaces).collect();
+        for address in addresses(at, server) {
+            for export in &exports {
+                let lesson = Lesson {
+                    export: *export,
+                    ..lesson
+                };
+                self.map.learn(catalog, address, *protocol, *port, lesson);
+            }
         }
     }
 
@@ -206,7 +248,6 @@ mod tests {
     use crate::model::packet::{CaptureId, Frame};
     use crate::model::protocol::Protocol;
     use crate::model::time::Timestamp;
-    use crate::model::uuid::{Interface, Uuid};
 
     const SERVER: &str = "192.168.0.2";
     const CLIENT: &str = "192.168.0.173";
@@ -533,6 +574,86 @@ mod tests {
         let ssh = flow(1, CLIENT, 88, &[Claim::Speaks(Protocol::Ssh)]);
         let labels = labels(Vec::new(), vec![ssh]);
         assert_eq!((labels[0].0.as_str(), labels[0].1), ("-", Basis::None));
+    }
+
+    const WMI_CLASS: Uuid = Uuid::from_u128(0x8bc3f05e_d86b_11d0_a075_00c04fb68820);
+    const WBEM_LOGIN: Uuid = Uuid::from_u128(0xf309ad18_d86a_11d0_a075_00c04fb68820);
+    const MMC_CLASS: Uuid = Uuid::from_u128(0x49b2791a_b1ae_4c90_9b8e_e860ba07f889);
+    const DISPATCH: Uuid = Uuid::from_u128(0x00020400_0000_0000_c000_000000000046);
+    const REM_UNKNOWN: Interface = Interface::new(
+        Uuid::from_u128(0x00000143_0000_0000_c000_000000000046),
+        0,
+        0,
+    );
+
+    /// The server tells the client that objects live at a port.
+    fn exported(at: u64, class: Option<Uuid>, interfaces: &[Uuid], port: u16) -> Finding {
+        let claim = Claim::Exported {
+            class,
+            interfaces: interfaces.to_vec(),
+            at: Endpoint::Port {
+                address: None,
+                protocol: IpProtocol::TCP,
+                port,
+            },
+        };
+        finding(at, 135, claim)
+    }
+
+    #[test]
+    fn the_class_that_was_activated_names_the_service_of_its_exporter() {
+        let findings = vec![exported(5, Some(WMI_CLASS), &[DISPATCH], 49_777)];
+        let bind = [Claim::Speaks(Protocol::Rpc), Claim::Bound(REM_UNKNOWN)];
+        let flows = vec![
+            flow(6, CLIENT, 49_777, &[]),
+            flow(7, OTHER, 49_777, &bind),
+            flow(8, CLIENT, 49_778, &[]),
+        ];
+        let labels = labels(findings, flows);
+        for label in &labels[..2] {
+            assert_eq!((label.0.as_str(), label.1), ("Winmgmt", Basis::Endpoint));
+        }
+        assert_eq!((labels[2].0.as_str(), labels[2].1), ("-", Basis::None));
+    }
+
+    #[test]
+    fn the_interface_that_was_asked_for_names_it_where_the_class_does_not() {
+        let unknown = STRANGE.uuid;
+        let findings = vec![exported(5, Some(unknown), &[DISPATCH, WBEM_LOGIN], 49_777)];
+        let labels = labels(findings, vec![flow(6, CLIENT, 49_777, &[])]);
+        assert_eq!(
+            (labels[0].0.as_str(), labels[0].1),
+            ("Winmgmt", Basis::Endpoint)
+        );
+    }
+
+    #[test]
+    fn an_exporter_of_no_known_service_is_an_endpoint_all_the_same() {
+        for class in [None, Some(MMC_CLASS), Some(STRANGE.uuid)] {
+            let findings = vec![exported(5, class, &[DISPATCH], 49_777)];
+            let flows = vec![
+                flow(6, CLIENT, 49_777, &[]),
+                flow(7, CLIENT, 49_777, &[Claim::Bound(REM_UNKNOWN)]),
+                flow(8, CLIENT, 49_777, &[Claim::Bound(SAMR)]),
+            ];
+            let labels = labels(findings, flows);
+            let nothing = ("-".to_owned(), Basis::Endpoint, Vec::new());
+            assert_eq!(labels[..2], [nothing.clone(), nothing], "{class:?}");
+            assert_eq!(
+                (labels[2].0.as_str(), labels[2].1),
+                ("LSASS", Basis::Content)
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_that_everyone_shares_is_nobodys_exporter() {
+        let findings = vec![exported(5, Some(WMI_CLASS), &[], 135)];
+        let labels = labels(findings, vec![flow(6, CLIENT, 135, &[])]);
+        assert_eq!(
+            (labels[0].0.as_str(), labels[0].1),
+            ("RpcSs", Basis::SharedPort)
+        );
     }
 
     #[test]

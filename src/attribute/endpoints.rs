@@ -6,16 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
+use crate::attribute::appointments::Appointments;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::label::EvidenceKind;
 use crate::catalog::{Catalog, ServiceId};
-use crate::model::evidence::{Assignment, Endpoint};
+use crate::model::evidence::Endpoint;
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
 use crate::model::time::Timestamp;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// How many ports are kept. A domain controller registers some hundred; a network of ten thousand
 /// hosts with ten each still fits. An attacker who names every port fills it once, and no more.
@@ -25,12 +25,15 @@ pub const MAX_PORTS: usize = 200_000;
 /// one port; a port that changes hands more often than this forgets its oldest tenants.
 pub const MAX_TENANTS: usize = 128;
 
-/// How many endpoints of other kinds (FTP data, TFTP transfers, pipes) are kept.
-pub const MAX_APPOINTMENTS: usize = 200_000;
+/// How many tenants are kept in all: some 200 bytes each.
+pub const MAX_TENANTS_IN_ALL: usize = 400_000;
 
-/// How long after the negotiation a data connection may come: FTP servers of Windows wait this
-/// long for one, and TFTP clients repeat themselves well within it.
-const APPOINTMENT: Duration = Duration::from_secs(120);
+/// How many ports an interface of a server may be said to live at, for its moves to be followed.
+/// Real ones have one, or two.
+const MAX_HOMES: usize = 64;
+
+/// How many pipes are kept.
+pub const MAX_PIPES: usize = 200_000;
 
 /// How an endpoint was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +42,41 @@ pub enum Teacher {
     Mapper,
     /// An accepted BIND on the port itself.
     Bind,
+    /// An activation, or the address of an object looked up.
+    ObjectExporter,
 }
 
-/// An interface at a port.
+/// What lives at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// An RPC interface.
+    Interface(Interface),
+    /// Objects; of this class, where it was asked for.
+    Objects(Option<Uuid>),
+}
+
+impl Export {
+    /// The interface, if it is one.
+    pub fn interface(self) -> Option<Interface> {
+        match self {
+            Export::Interface(interface) => Some(interface),
+            Export::Objects(_) => None,
+        }
+    }
+
+    fn service(self, catalog: &Catalog) -> Option<ServiceId> {
+        match self {
+            Export::Interface(interface) => catalog.interface(interface, None)?.service,
+            Export::Objects(class) => catalog.class(class?)?.service,
+        }
+    }
+}
+
+/// An interface, or the objects of a class, at a port.
 #[derive(Clone, Debug)]
 pub struct Tenant {
-    /// Which interface.
-    pub interface: Interface,
+    /// Which.
+    pub export: Export,
     /// The service that exports it, as far as the catalog knows.
     pub service: Option<ServiceId>,
     /// The frame that taught it first.
@@ -67,39 +98,6 @@ impl Tenant {
     }
 }
 
-/// A transfer that two hosts agreed on.
-#[derive(Clone, Debug)]
-pub struct Appointment {
-    /// By which negotiation.
-    pub by: Assignment,
-    /// The frame that proves it.
-    pub frame: Frame,
-    /// The server of the negotiating flow.
-    pub server: Peer,
-    /// The host that will connect to the endpoint.
-    pub guest: IpAddr,
-    time: Timestamp,
-}
-
-impl Appointment {
-    /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect.
-    pub fn new(
-        by: Assignment,
-        frame: Frame,
-        server: Peer,
-        guest: Peer,
-        time: Timestamp,
-    ) -> Appointment {
-        Appointment {
-            by,
-            frame,
-            server,
-            guest: guest.address,
-            time,
-        }
-    }
-}
-
 type Place = (IpAddr, IpProtocol, u16);
 
 /// Everything learned about endpoints.
@@ -109,17 +107,18 @@ pub struct EndpointMap {
     /// Where each interface of a server was last said to live.
     homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
-    appointments: BTreeMap<Place, Vec<Appointment>>,
-    appointed: usize,
-    /// Answers and appointments that did not fit the bounds.
+    tenants: usize,
+    /// Transfers that hosts agreed on.
+    pub appointments: Appointments,
+    /// Answers that did not fit the bounds.
     pub given_up: u64,
 }
 
 /// What an answer or an accepted BIND taught.
 #[derive(Clone, Copy, Debug)]
 pub struct Lesson {
-    /// Which interface.
-    pub interface: Interface,
+    /// What lives there.
+    pub export: Export,
     /// How it was learned.
     pub teacher: Teacher,
     /// By which frame.
@@ -129,7 +128,7 @@ pub struct Lesson {
 }
 
 impl EndpointMap {
-    /// Learns that an interface lives at a port of `server`.
+    /// Learns what lives at a port of `server`.
     pub fn learn(
         &mut self,
         catalog: &Catalog,
@@ -138,31 +137,39 @@ impl EndpointMap {
         port: u16,
         lesson: Lesson,
     ) {
-        let service = (catalog.interface(lesson.interface, None)).and_then(|entry| entry.service);
+        let service = lesson.export.service(catalog);
         let place = (server, protocol, port);
-        if self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place) {
+        let is_full = self.tenants >= MAX_TENANTS_IN_ALL
+            || self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place);
+        if is_full {
             self.given_up += 1;
             return;
         }
-        settle(self.ports.entry(place).or_default(), service, lesson);
-        if lesson.teacher == Teacher::Mapper {
-            self.follow_move(server, protocol, port, lesson);
+        let tenants = self.ports.entry(place).or_default();
+        let before = tenants.len();
+        settle(tenants, service, lesson);
+        self.tenants += tenants.len() - before;
+        if let (Teacher::Mapper, Export::Interface(interface)) = (lesson.teacher, lesson.export) {
+            self.follow_move(server, protocol, port, (interface, lesson.time));
         }
     }
 
     /// An answer that names another port than the last one did: the interface has moved, unless it
     /// is seen at the old port again. The ports of one answer stand side by side.
-    fn follow_move(&mut self, server: IpAddr, protocol: IpProtocol, port: u16, lesson: Lesson) {
-        let homes = self
-            .homes
-            .entry((server, protocol, lesson.interface))
-            .or_default();
-        if homes.contains(&port) {
+    fn follow_move(
+        &mut self,
+        server: IpAddr,
+        protocol: IpProtocol,
+        port: u16,
+        (interface, said): (Interface, Timestamp),
+    ) {
+        let homes = self.homes.entry((server, protocol, interface)).or_default();
+        if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
         let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
-                .any(|t| t.interface == lesson.interface && t.confirmed >= lesson.time)
+                .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
         };
         for home in std::mem::take(homes) {
             if lives_at(&self.ports, home) {
@@ -171,8 +178,8 @@ impl EndpointMap {
             }
             let tenants = self.ports.get_mut(&(server, protocol, home));
             for tenant in tenants.into_iter().flatten() {
-                if tenant.interface == lesson.interface && tenant.until.is_none() {
-                    tenant.until = Some(lesson.time);
+                if tenant.export == Export::Interface(interface) && tenant.until.is_none() {
+                    tenant.until = Some(said);
                 }
             }
         }
@@ -181,26 +188,15 @@ impl EndpointMap {
 
     /// Learns that an interface is reached through a pipe of `server`.
     pub fn learn_pipe(&mut self, server: IpAddr, pipe: String, lesson: Lesson) {
-        if self.pipes.len() < MAX_APPOINTMENTS {
-            let known = self.pipes.entry((server, pipe, lesson.interface));
+        let Some(interface) = lesson.export.interface() else {
+            return;
+        };
+        if self.pipes.len() < MAX_PIPES {
+            let known = self.pipes.entry((server, pipe, interface));
             known.or_insert((lesson.frame, lesson.time));
         } else {
             self.given_up += 1;
         }
-    }
-
-    /// Learns that a transfer will reach `listener`.
-    pub fn appoint(&mut self, listener: Peer, protocol: IpProtocol, appointment: Appointment) {
-        if self.appointed >= MAX_APPOINTMENTS {
-            self.given_up += 1;
-            return;
-        }
-        self.appointed += 1;
-        let place = (listener.address, protocol, listener.port);
-        self.appointments
-            .entry(place)
-            .or_default()
-            .push(appointment);
     }
 
     /// Who lived at a port at that moment: of the flows that begin then, these can be meant.
@@ -219,24 +215,6 @@ impl EndpointMap {
             .collect()
     }
 
-    /// The transfer that was agreed on for a connection from `guest` to `listener`.
-    pub fn appointment(
-        &self,
-        guest: IpAddr,
-        listener: Peer,
-        protocol: IpProtocol,
-        moment: Timestamp,
-    ) -> Option<&Appointment> {
-        let place = (listener.address, protocol, listener.port);
-        let appointments = self.appointments.get(&place)?;
-        // The connection may overtake the capture of the words that arranged it by a little.
-        appointments.iter().rev().find(|a| {
-            a.guest == guest
-                && moment.since(a.time) <= APPOINTMENT
-                && a.time.since(moment) <= Duration::from_secs(1)
-        })
-    }
-
     /// The map as rows: by server, protocol and port, then by when it was learned.
     pub fn rows(&self) -> Vec<EndpointRow> {
         let mut rows = Vec::new();
@@ -247,7 +225,7 @@ impl EndpointMap {
                     protocol: *protocol,
                     port: *port,
                     pipe: None,
-                    interfaces: vec![tenant.interface],
+                    interfaces: tenant.export.interface().into_iter().collect(),
                     services: tenant.service.into_iter().collect(),
                     learned: tenant.learned,
                     how: tenant.teacher.evidence_kind(),
@@ -280,13 +258,14 @@ impl Teacher {
         match self {
             Teacher::Mapper => EvidenceKind::EndpointMap,
             Teacher::Bind => EvidenceKind::RpcInterface,
+            Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         }
     }
 }
 
 /// Enters a lesson into a port's history.
 fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson) {
-    let known = tenants.iter().position(|t| t.interface == lesson.interface);
+    let known = tenants.iter().position(|t| t.export == lesson.export);
     if let Some(known) = known {
         return confirm(tenants, known, lesson.time);
     }
@@ -304,7 +283,7 @@ fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson)
         tenants.remove(0);
     }
     tenants.push(Tenant {
-        interface: lesson.interface,
+        export: lesson.export,
         service,
         learned: lesson.frame,
         teacher: lesson.teacher,

@@ -49,12 +49,18 @@ pub enum EvidenceKind {
     IpProtocol,
     /// An endpoint mapper's answer, or an accepted BIND on the same endpoint.
     EndpointMap,
+    /// DCOM's answer that an object exporter listens there.
+    ObjectExporter,
     /// An accepted presentation context.
     RpcInterface,
     /// A presentation context that was offered but not seen accepted. Names no service.
     RpcOffer,
     /// A pipe that was opened.
     SmbPipe,
+    /// A mailslot that was written to.
+    Mailslot,
+    /// A NetBIOS name that was used.
+    NetbiosName,
     /// An FTP negotiation.
     FtpData,
     /// A TFTP request.
@@ -72,9 +78,12 @@ impl EvidenceKind {
             EvidenceKind::Port => "port",
             EvidenceKind::IpProtocol => "ip-protocol",
             EvidenceKind::EndpointMap => "endpoint-map",
+            EvidenceKind::ObjectExporter => "object-exporter",
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",
+            EvidenceKind::Mailslot => "mailslot",
+            EvidenceKind::NetbiosName => "netbios-name",
             EvidenceKind::FtpData => "ftp-data",
             EvidenceKind::TftpTransfer => "tftp-transfer",
             EvidenceKind::Protocol => "protocol",

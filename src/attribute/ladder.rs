@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::attribute::endpoints::{Appointment, EndpointMap, Tenant};
+use crate::attribute::appointments::Appointment;
+use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
+use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
 use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
@@ -11,7 +13,7 @@ use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint, Evidence};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::protocol::Protocol;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// What judging needs to know.
 pub struct Ladder<'a> {
@@ -41,12 +43,21 @@ impl Ladder<'_> {
         };
         let mut label = self
             .by_content(&case)
+            .or_else(|| netbios::label(flow, case.spoken, self.catalog))
             .or_else(|| self.by_endpoint(&case, map))
             .or_else(|| self.by_appointment(&case, map))
             .or_else(|| self.by_port(&case))
             .or_else(|| self.by_ip_protocol(&case))
             .unwrap_or_else(|| self.unknown(&case));
         self.add_pipes(&case, &mut label);
+        let reached: Vec<_> = label
+            .services
+            .iter()
+            .filter_map(|known| known.service)
+            .collect();
+        label
+            .candidates
+            .retain(|candidate| !reached.contains(candidate));
         self.add_evidence(&case, &mut label);
         (client, label)
     }
@@ -58,6 +69,7 @@ impl Ladder<'_> {
         match label.basis {
             Basis::Content => is_named,
             Basis::Port | Basis::SharedPort | Basis::IpProtocol => true,
+            Basis::Endpoint if is_appointment(label) => true,
             Basis::Endpoint | Basis::None => !flow.tuple.protocol.has_ports() || ports < 1024,
         }
     }
@@ -93,10 +105,20 @@ impl Ladder<'_> {
             [only] => Some(only),
             _ => None,
         };
+        let exports_objects = tenants.iter().any(|t| t.export.interface().is_none());
+        if service.is_none() && !exports_objects && bound(case.flow).next().is_some() {
+            // The flow itself says more: an interface that no service is known for. To an object
+            // exporter it binds what every object has, and the class says more.
+            return None;
+        }
         // Several services at one port: which of them is meant, nobody can say.
-        let meant = (tenants.iter().map(|tenant| tenant.interface))
+        let meant = (tenants.iter())
+            .filter_map(|tenant| tenant.export.interface())
             .filter(|interface| services.len() < 2 && self.service_of(*interface) == service);
-        let reached = self.reached(case, Basis::Endpoint, None, meant);
+        let mut reached = self.reached(case, Basis::Endpoint, None, meant);
+        if reached.is_empty() {
+            reached = self.alone(case, service, "RPC", Basis::Endpoint);
+        }
         let mut candidates = match service {
             Some(_) => map.former_services(case.server, protocol),
             None => services,
@@ -110,7 +132,9 @@ impl Ladder<'_> {
             basis: Basis::Endpoint,
             services: reached,
             candidates,
-            evidence: tenants.iter().map(|tenant| self.mapped(tenant)).collect(),
+            evidence: (tenants.iter())
+                .map(|tenant| self.learned(tenant, case))
+                .collect(),
         })
     }
 
@@ -119,7 +143,7 @@ impl Ladder<'_> {
         let (listener, guest) = (case.server, case.flow.sender(case.client));
         let protocol = case.flow.tuple.protocol;
         let meets = |guest: Peer, listener: Peer| {
-            map.appointment(guest.address, listener, protocol, case.flow.start)
+            (map.appointments).find(guest.address, listener, protocol, case.flow.start)
         };
         let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
@@ -275,7 +299,7 @@ impl Ladder<'_> {
         };
         Label {
             service: None,
-            application: case.spoken.map(|spoken| self.application_of(spoken)),
+            application: case.spoken.map(|spoken| spoken.title().to_owned()),
             basis: match services.is_empty() {
                 true => Basis::None,
                 false => Basis::Content,
@@ -283,14 +307,6 @@ impl Ladder<'_> {
             services,
             candidates,
             evidence: ground.into_iter().collect(),
-        }
-    }
-
-    /// The catalog's word for a protocol, else the protocol's own name.
-    fn application_of(&self, spoken: Protocol) -> String {
-        match spoken {
-            Protocol::Rpc | Protocol::RpcDatagram => "RPC".to_owned(),
-            other => other.name().to_owned(),
         }
     }
 
@@ -431,7 +447,16 @@ impl Ladder<'_> {
                 };
                 (kind, endpoint_text(at, server), None)
             }
-            Claim::Offered(_)
+            Claim::Exported { class, at, .. } => (
+                EvidenceKind::ObjectExporter,
+                endpoint_text(at, server),
+                class.and_then(|class| self.class_name(class)),
+            ),
+            Claim::NetbiosName { .. } | Claim::SentToMailslot(_) => {
+                return netbios::ground(evidence, self.catalog);
+            }
+            Claim::CarriedToMailslot { .. }
+            | Claim::Offered(_)
             | Claim::Mapped { .. }
             | Claim::ClientIs(_)
             | Claim::Carried { .. } => {
@@ -446,13 +471,26 @@ impl Ladder<'_> {
         })
     }
 
-    fn mapped(&self, tenant: &Tenant) -> Ground {
+    fn learned(&self, tenant: &Tenant, case: &Case) -> Ground {
+        let kind = match tenant.teacher {
+            Teacher::Mapper | Teacher::Bind => EvidenceKind::EndpointMap,
+            Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
+        };
+        let (value, name) = match tenant.export {
+            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
+            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
+            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
+        };
         Ground {
-            kind: EvidenceKind::EndpointMap,
-            value: tenant.interface.to_string(),
-            name: self.name_of(tenant.interface),
+            kind,
+            value,
+            name,
             frame: Some(tenant.learned),
         }
+    }
+
+    fn class_name(&self, class: Uuid) -> Option<String> {
+        Some(self.catalog.class(class)?.name.clone())
     }
 
     fn name_of(&self, interface: Interface) -> Option<String> {
@@ -464,6 +502,12 @@ impl Ladder<'_> {
 fn first(service: ServiceId, mut reached: Vec<Reached>) -> Vec<Reached> {
     reached.sort_by_key(|known| known.service != Some(service));
     reached
+}
+
+/// Whether the label rests on a transfer that was agreed on: nothing said later changes that.
+fn is_appointment(label: &Label) -> bool {
+    let agreed = [EvidenceKind::FtpData, EvidenceKind::TftpTransfer];
+    (label.evidence.iter()).any(|ground| agreed.contains(&ground.kind))
 }
 
 fn spoken(flow: &EndedFlow) -> Option<Protocol> {

@@ -1,9 +1,11 @@
 //! Evidence, catalog and endpoint map to labels.
 
+pub mod appointments;
 pub mod collector;
 pub mod endpoint_row;
 pub mod endpoints;
 pub mod label;
 pub mod ladder;
+pub mod netbios;
 pub mod networks;
 pub mod server;

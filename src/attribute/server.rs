@@ -63,7 +63,8 @@ fn transfer_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
         .find(|side| {
             let guest = flow.sender(side.reversed()).address;
             let listener = flow.sender(*side);
-            (map.appointment(guest, listener, flow.tuple.protocol, flow.start))
-                .is_some_and(|a| a.by == Assignment::TftpTransfer)
+            (map.appointments
+                .find(guest, listener, flow.tuple.protocol, flow.start))
+            .is_some_and(|a| a.by == Assignment::TftpTransfer)
         })
 }

@@ -1,8 +1,10 @@
-//! What the catalog holds: services with their port rows, RPC interfaces, pipes.
+//! What the catalog holds: services with their port rows, RPC interfaces, pipes, classes, mailslots,
+//! NetBIOS names.
 
 use std::fmt;
 
 use crate::model::five_tuple::IpProtocol;
+use crate::model::netbios::NameKind;
 use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
@@ -153,6 +155,8 @@ pub enum Fact {
     ReplyPorts(PortRange),
     /// The administrator may choose other ports than those listed.
     PortsConfigurable,
+    /// It registers the NetBIOS names of others.
+    RegistersNames,
     /// Nothing: the note says all.
     Stated,
 }
@@ -169,6 +173,7 @@ impl Fact {
             Fact::DynamicPortCount(_) => Some("dynamic_port_count"),
             Fact::ReplyPorts(_) => Some("reply_ports"),
             Fact::PortsConfigurable => Some("ports_configurable"),
+            Fact::RegistersNames => Some("registers_names"),
             Fact::Stated => None,
         }
     }
@@ -238,6 +243,53 @@ pub struct PipeEntry {
     pub interface: Option<String>,
     /// What it is, in short.
     pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// A class of objects that DCOM activates, and the service that makes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassEntry {
+    /// Its id, the CLSID.
+    pub uuid: Uuid,
+    /// The name of its specification, or by which programs ask for it.
+    pub name: String,
+    /// The service whose process makes the objects; none where it is no service's.
+    pub service: Option<ServiceId>,
+    /// What it is, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// A mailslot, and who reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailslotEntry {
+    /// Its name, as written by its source, without `\MAILSLOT\`. One `*` in it stands for any text
+    /// within a component.
+    pub name: String,
+    /// The service behind it; none where nobody knows.
+    pub service: Option<ServiceId>,
+    /// What is written to it, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// What a suffix of NetBIOS names means, and who registers names with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetbiosNameEntry {
+    /// The sixteenth byte.
+    pub suffix: u8,
+    /// The other fifteen, where the suffix means this with that name alone: without padding and
+    /// control characters. One `*` in it stands for any text.
+    pub name: Option<String>,
+    /// Whose names, where the suffix means something else for the other kind.
+    pub kind: Option<NameKind>,
+    /// What holds the name, in short.
+    pub meaning: String,
+    /// The service that registers it; none where none does, or several may.
+    pub service: Option<ServiceId>,
     /// Where the entry's facts come from.
     pub source: String,
 }

@@ -89,13 +89,20 @@ pub enum FaultKind {
     },
     /// Two numbers that are no range of ports.
     NotARange(String),
-    /// More than one `*` in a pipe's name.
-    NotAPattern(String),
+    /// More than one `*` in a name.
+    NotAPattern {
+        /// Whose: a pipe's, a mailslot's.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The `kind` of a NetBIOS name is none of the two.
+    NotANameKind(String),
     /// A behaviour with more than one fact.
     TwoFacts(String),
     /// Something that stands there already.
     Duplicate {
-        /// What: a service, an alias, a port row, a listener, an interface, a pipe.
+        /// What: a service, an alias, a port row, a listener, an interface, a pipe and so on.
         what: String,
         /// Where it stands first.
         first: Place,
@@ -168,8 +175,11 @@ impl fmt::Display for FaultKind {
                 f,
                 "{key:?} is no range; it should be [FIRST, LAST], each from 1 to 65535, in order"
             ),
-            FaultKind::NotAPattern(name) => {
-                write!(f, "pipe {name:?} has more than one `*`; keep one")
+            FaultKind::NotAPattern { what, name } => {
+                write!(f, "{what} {name:?} has more than one `*`; keep one")
+            }
+            FaultKind::NotANameKind(text) => {
+                write!(f, "{text:?} is no kind of name; use unique or group")
             }
             FaultKind::TwoFacts(key) => write!(
                 f,

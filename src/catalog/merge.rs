@@ -4,12 +4,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::catalog::entry::{InterfaceEntry, Listens, PipeEntry, Service, ServiceId};
+use crate::catalog::entry::{
+    ClassEntry, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, Service,
+    ServiceId,
+};
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::listeners::Listeners;
-use crate::catalog::read::{Entries, ReadInterface, ReadPipe, ReadService};
+use crate::catalog::read::{Entries, ReadInterface, ReadNamed, ReadService};
 use crate::catalog::table::Placed;
-use crate::catalog::{Catalog, Lookups, folded, plain_pipe};
+use crate::catalog::{Catalog, Lookups, Patterns, folded, plain_mailslot, plain_pipe};
+use crate::model::netbios::NameKind;
 use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
@@ -21,13 +25,66 @@ const MAX_SERVICES: usize = 1 << 16;
 pub(super) struct Merge {
     services: Vec<LayeredService>,
     interfaces: Vec<ReadInterface>,
-    pipes: Vec<ReadPipe>,
+    pipes: Named<PipeEntry>,
+    classes: Named<ClassEntry>,
+    mailslots: Named<MailslotEntry>,
+    netbios_names: Named<NetbiosNameEntry>,
     /// Ids and aliases, folded, to their service: the latest layer that uses the name.
     names: HashMap<String, usize>,
     interfaces_by_uuid: HashMap<Uuid, Vec<usize>>,
-    pipes_by_name: HashMap<String, usize>,
     layers: usize,
     pub faults: Vec<Fault>,
+}
+
+/// Entries that have one name each: pipes, classes, mailslots, NetBIOS names.
+struct Named<T> {
+    read: Vec<ReadNamed<T>>,
+    by_name: HashMap<String, usize>,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Named<T> {
+        Named {
+            read: Vec::new(),
+            by_name: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Named<T> {
+    /// Adds a layer: an entry replaces the one of the same name in an earlier layer. One without a
+    /// name is a fault already.
+    fn add(
+        &mut self,
+        what: &str,
+        layer: Vec<ReadNamed<T>>,
+        name_of: impl Fn(&T) -> String,
+        faults: &mut Vec<Fault>,
+    ) {
+        let earlier = self.read.len();
+        for read in layer {
+            let name = name_of(&read.entry);
+            if name.is_empty() {
+                continue;
+            }
+            match self.by_name.get(&name).copied() {
+                None => {
+                    self.by_name.insert(name, self.read.len());
+                    self.read.push(read);
+                }
+                Some(at) if at < earlier => self.read[at] = read,
+                Some(at) => {
+                    let what = format!("{what} {name}");
+                    let first = self.read[at].place.clone();
+                    let kind = FaultKind::Duplicate { what, first };
+                    faults.push(Fault {
+                        place: read.place,
+                        kind,
+                    });
+                }
+            }
+        }
+    }
 }
 
 struct LayeredService {
@@ -41,7 +98,13 @@ impl Merge {
         self.layers += 1;
         self.add_services(layer.services);
         self.add_interfaces(layer.interfaces);
-        self.add_pipes(layer.pipes);
+        let faults = &mut self.faults;
+        let pipe_name = |pipe: &PipeEntry| plain_pipe(&pipe.name);
+        self.pipes.add("pipe", layer.pipes, pipe_name, faults);
+        self.classes.add("class", layer.classes, class_name, faults);
+        let mailslot_name = |slot: &MailslotEntry| plain_mailslot(&slot.name);
+        (self.mailslots).add("mailslot", layer.mailslots, mailslot_name, faults);
+        (self.netbios_names).add("NetBIOS name", layer.netbios_names, whole_name, faults);
     }
 
     fn add_services(&mut self, services: Vec<ReadService>) {
@@ -124,28 +187,6 @@ impl Merge {
         }
     }
 
-    fn add_pipes(&mut self, pipes: Vec<ReadPipe>) {
-        let earlier = self.pipes.len();
-        for read in pipes {
-            let name = plain_pipe(&read.entry.name);
-            if name.is_empty() {
-                continue;
-            }
-            match self.pipes_by_name.get(&name).copied() {
-                None => {
-                    self.pipes_by_name.insert(name, self.pipes.len());
-                    self.pipes.push(read);
-                }
-                Some(at) if at < earlier => self.pipes[at] = read,
-                Some(at) => {
-                    let what = format!("pipe {name}");
-                    let first = self.pipes[at].place.clone();
-                    self.fault(read.place, FaultKind::Duplicate { what, first });
-                }
-            }
-        }
-    }
-
     /// The catalog, and what is wrong with it: it may be used only if nothing is.
     pub fn finish(mut self) -> (Catalog, Vec<Fault>) {
         let mut lookups = Lookups::default();
@@ -158,12 +199,13 @@ impl Merge {
             })
             .collect();
         let pipes = std::mem::take(&mut self.pipes);
-        let pipes: Vec<PipeEntry> = (pipes.into_iter())
-            .map(|mut read| {
-                read.entry.service = self.resolve(read.service);
-                read.entry
-            })
-            .collect();
+        let pipes = self.resolve_all(pipes, |pipe, service| pipe.service = service);
+        let classes = std::mem::take(&mut self.classes);
+        let classes = self.resolve_all(classes, |class, service| class.service = service);
+        let mailslots = std::mem::take(&mut self.mailslots);
+        let mailslots = self.resolve_all(mailslots, |slot, service| slot.service = service);
+        let netbios_names = std::mem::take(&mut self.netbios_names);
+        let netbios_names = self.resolve_all(netbios_names, |name, service| name.service = service);
 
         let services: Vec<Service> = self.services.into_iter().map(|s| s.read.entry).collect();
         // A display name finds its service unless it is another's id or alias; the first has it.
@@ -174,16 +216,17 @@ impl Merge {
             lookups.names.entry(name).or_insert(service_id(at));
         }
         lookups.interfaces = self.interfaces_by_uuid.into_iter().collect();
-        let exact = self.pipes_by_name.into_iter();
-        lookups.pipes = exact.filter(|(name, _)| !name.contains('*')).collect();
-        lookups.pipe_patterns = (pipes.iter().enumerate())
-            .filter(|(_, pipe)| pipe.name.contains('*'))
-            .map(|(at, pipe)| (plain_pipe(&pipe.name), at))
-            .collect();
+        lookups.pipes = patterns(pipes.iter().map(|pipe| plain_pipe(&pipe.name)));
+        let ids = classes.iter().map(|class| class.uuid);
+        lookups.classes = ids.zip(0..).collect();
+        lookups.mailslots = patterns(mailslots.iter().map(|slot| plain_mailslot(&slot.name)));
         let catalog = Catalog {
             services,
             interfaces,
             pipes,
+            classes,
+            mailslots,
+            netbios_names,
             lookups,
         };
         (catalog, self.faults)
@@ -196,6 +239,20 @@ impl Merge {
             self.fault(name.place, FaultKind::UnknownService(name.value));
         }
         found.map(service_id)
+    }
+
+    /// The entries, each with the service that its name stands for.
+    fn resolve_all<T>(
+        &mut self,
+        named: Named<T>,
+        tie: impl Fn(&mut T, Option<ServiceId>),
+    ) -> Vec<T> {
+        (named.read.into_iter())
+            .map(|mut read| {
+                tie(&mut read.entry, self.resolve(read.service));
+                read.entry
+            })
+            .collect()
     }
 
     /// Fills the lookups by port, by IP protocol and by protocol spoken.
@@ -232,6 +289,39 @@ impl Merge {
     fn fault(&mut self, place: Place, kind: FaultKind) {
         self.faults.push(Fault { place, kind });
     }
+}
+
+/// A class's id; nothing where it could not be read, which is a fault already.
+fn class_name(class: &ClassEntry) -> String {
+    match class.uuid {
+        Uuid::NIL => String::new(),
+        uuid => uuid.to_string(),
+    }
+}
+
+/// What tells one entry of a NetBIOS name from another: `20`, `IS~*<00>`, `<00> group`.
+fn whole_name(entry: &NetbiosNameEntry) -> String {
+    let kind = match entry.kind {
+        None => "",
+        Some(NameKind::Unique) => " unique",
+        Some(NameKind::Group) => " group",
+    };
+    let name = entry.name.as_deref().unwrap_or_default();
+    format!("{}<{:02x}>{kind}", folded(name), entry.suffix)
+}
+
+/// The ways in by name, of names in the order of their entries.
+fn patterns(names: impl Iterator<Item = String>) -> Patterns {
+    let mut patterns = Patterns::default();
+    for (at, name) in names.enumerate() {
+        match name.contains('*') {
+            true => patterns.patterns.push((name, at)),
+            false => {
+                patterns.exact.insert(name, at);
+            }
+        }
+    }
+    patterns
 }
 
 /// Whether two entries of one UUID mean the same interface: they share a version, and do not

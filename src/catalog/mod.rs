@@ -1,4 +1,5 @@
-//! The facts: services and where they listen, RPC interfaces, pipes, each with its source.
+//! The facts: services and where they listen, RPC interfaces, pipes, classes, mailslots, NetBIOS
+//! names, each with its source.
 //!
 //! In come the TOML files of `catalog/`, compiled in, and those that the user names; out come
 //! lookups. A file goes through `table.rs` (TOML, strictly), `read.rs` (entries) and `merge.rs`
@@ -10,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::model::five_tuple::IpProtocol;
+use crate::model::netbios::{NameKind, NetbiosName};
 use crate::model::protocol::Protocol;
 use crate::model::uuid::{Interface, Uuid};
 
@@ -21,8 +23,8 @@ mod read;
 mod table;
 
 pub use entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, PortUse,
-    Service, ServiceId, Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
+    PipeEntry, PortRange, PortRow, PortUse, Service, ServiceId, Version,
 };
 pub use fault::{Fault, FaultKind, Faults, Place};
 
@@ -51,6 +53,21 @@ const BUILT_IN: &[(&str, &str, Origin)] = &[
         include_str!("../../catalog/pipes.toml"),
         Origin::Windows,
     ),
+    (
+        "catalog/classes.toml",
+        include_str!("../../catalog/classes.toml"),
+        Origin::Windows,
+    ),
+    (
+        "catalog/mailslots.toml",
+        include_str!("../../catalog/mailslots.toml"),
+        Origin::Windows,
+    ),
+    (
+        "catalog/netbios.toml",
+        include_str!("../../catalog/netbios.toml"),
+        Origin::Windows,
+    ),
 ];
 
 /// The longest catalog file that is read: some ten times all that is built in.
@@ -59,12 +76,15 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 /// Hashed the same in every run: nothing from the wire is ever added to these.
 type Table<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
-/// What is known of services, ports, interfaces and pipes. Does not change once made.
+/// What is known of services, ports, interfaces, pipes, classes, mailslots and NetBIOS names. Does not change once made.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     services: Vec<Service>,
     interfaces: Vec<InterfaceEntry>,
     pipes: Vec<PipeEntry>,
+    classes: Vec<ClassEntry>,
+    mailslots: Vec<MailslotEntry>,
+    netbios_names: Vec<NetbiosNameEntry>,
     lookups: Lookups,
 }
 
@@ -77,10 +97,29 @@ struct Lookups {
     ip_protocols: Table<IpProtocol, Vec<PortUse>>,
     speakers: Table<Protocol, Vec<PortUse>>,
     interfaces: Table<Uuid, Vec<usize>>,
-    /// Plain names without `*`.
-    pipes: Table<String, usize>,
-    /// Plain names with one `*`.
-    pipe_patterns: Vec<(String, usize)>,
+    pipes: Patterns,
+    classes: Table<Uuid, usize>,
+    mailslots: Patterns,
+}
+
+/// The ways in by a plain name. A name given in full goes before one with `*`.
+#[derive(Clone, Debug, Default)]
+struct Patterns {
+    /// Names without `*`.
+    exact: Table<String, usize>,
+    /// Names with one `*`.
+    patterns: Vec<(String, usize)>,
+}
+
+impl Patterns {
+    fn find(&self, name: &str) -> Option<usize> {
+        let like = || {
+            (self.patterns.iter())
+                .find(|(pattern, _)| is_like(pattern, name))
+                .map(|(_, at)| *at)
+        };
+        self.exact.get(name).copied().or_else(like)
+    }
 }
 
 /// How many entries of each kind a file has.
@@ -92,6 +131,12 @@ pub struct Contents {
     pub interfaces: usize,
     /// `[[pipe]]`.
     pub pipes: usize,
+    /// `[[class]]`.
+    pub classes: usize,
+    /// `[[mailslot]]`.
+    pub mailslots: usize,
+    /// `[[netbios_name]]`.
+    pub netbios_names: usize,
 }
 
 impl Catalog {
@@ -101,8 +146,9 @@ impl Catalog {
     }
 
     /// The built-in catalog with the entries of `extra` files, in their order. A service of the
-    /// same id, an interface of the same UUID and version, and a pipe of the same name replace
-    /// the earlier entry whole; anything else is added.
+    /// same id, an interface of the same UUID and version, a class of the same UUID, a pipe or
+    /// mailslot of the same name and a NetBIOS name of the same suffix, name and kind replace the
+    /// earlier entry whole; anything else is added.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
@@ -115,9 +161,7 @@ impl Catalog {
             files.push((*name).to_owned());
             let (entries, found) = read(name, text, *origin);
             faults.extend(found);
-            built_in.services.extend(entries.services);
-            built_in.interfaces.extend(entries.interfaces);
-            built_in.pipes.extend(entries.pipes);
+            built_in.extend(entries);
         }
         merge.add(built_in);
         for path in extra {
@@ -145,6 +189,9 @@ impl Catalog {
             services: entries.services.len(),
             interfaces: entries.interfaces.len(),
             pipes: entries.pipes.len(),
+            classes: entries.classes.len(),
+            mailslots: entries.mailslots.len(),
+            netbios_names: entries.netbios_names.len(),
         })
     }
 
@@ -227,19 +274,72 @@ impl Catalog {
     /// The pipe of this name, in whatever case, with or without `\PIPE\` before it. A name given
     /// in full goes before one with `*`.
     pub fn pipe(&self, name: &str) -> Option<&PipeEntry> {
-        let name = plain_pipe(name);
-        let patterns = || {
-            (self.lookups.pipe_patterns.iter())
-                .find(|(pattern, _)| is_like(pattern, &name))
-                .map(|(_, at)| *at)
-        };
-        let at = self.lookups.pipes.get(&name).copied().or_else(patterns)?;
-        self.pipes.get(at)
+        self.pipes.get(self.lookups.pipes.find(&plain_pipe(name))?)
     }
 
     /// Every pipe, in the order of the files.
     pub fn pipes(&self) -> &[PipeEntry] {
         &self.pipes
+    }
+
+    /// The class of objects that has this id.
+    pub fn class(&self, uuid: Uuid) -> Option<&ClassEntry> {
+        self.classes.get(*self.lookups.classes.get(&uuid)?)
+    }
+
+    /// Every class, in the order of the files.
+    pub fn classes(&self) -> &[ClassEntry] {
+        &self.classes
+    }
+
+    /// The mailslot of this name, in whatever case, with or without `\MAILSLOT\` before it. A name
+    /// given in full goes before one with `*`.
+    pub fn mailslot(&self, name: &str) -> Option<&MailslotEntry> {
+        let at = self.lookups.mailslots.find(&plain_mailslot(name))?;
+        self.mailslots.get(at)
+    }
+
+    /// Every mailslot, in the order of the files.
+    pub fn mailslots(&self) -> &[MailslotEntry] {
+        &self.mailslots
+    }
+
+    /// What this name says of who holds it: by suffix and name where an entry has both, else by
+    /// suffix. None where the suffix means one thing for a host and another for a group, and
+    /// `kind` does not tell.
+    pub fn netbios_name(
+        &self,
+        name: NetbiosName,
+        kind: Option<NameKind>,
+    ) -> Option<&NetbiosNameEntry> {
+        let text = name.text().to_ascii_lowercase();
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        let fits = |entry: &&NetbiosNameEntry| {
+            let of_the_kind = entry.kind.is_none() || kind.is_none() || entry.kind == kind;
+            entry.suffix == name.suffix() && of_the_kind
+        };
+        let is_named = |entry: &&NetbiosNameEntry| {
+            (entry.name.as_deref()).is_some_and(|known| is_like(&folded(known), &text))
+        };
+        let fitting = || self.netbios_names.iter().filter(fits);
+        fitting().find(is_named).or_else(|| {
+            let mut of_any_name = fitting().filter(|entry| entry.name.is_none());
+            let first = of_any_name.next();
+            first.filter(|_| of_any_name.next().is_none())
+        })
+    }
+
+    /// Every NetBIOS name, in the order of the files.
+    pub fn netbios_names(&self) -> &[NetbiosNameEntry] {
+        &self.netbios_names
+    }
+
+    /// The service that registers the NetBIOS names of others, if the catalog has one.
+    pub fn name_registrar(&self) -> Option<ServiceId> {
+        let registers = |behaviour: &Behaviour| behaviour.fact == Fact::RegistersNames;
+        (self.services())
+            .find(|(_, service)| service.behaviour.iter().any(registers))
+            .map(|(id, _)| id)
     }
 }
 
@@ -250,9 +350,18 @@ fn folded(name: &str) -> String {
 
 /// A pipe's name for comparison: lower case, without `\PIPE\` or a backslash before it.
 fn plain_pipe(name: &str) -> String {
+    plain(name, "pipe\\")
+}
+
+/// A mailslot's name for comparison: lower case, without `\MAILSLOT\` or a backslash before it.
+fn plain_mailslot(name: &str) -> String {
+    plain(name, "mailslot\\")
+}
+
+fn plain(name: &str, root: &str) -> String {
     let name = name.to_ascii_lowercase();
     let name = name.trim_start_matches('\\');
-    name.strip_prefix("pipe\\").unwrap_or(name).to_owned()
+    name.strip_prefix(root).unwrap_or(name).to_owned()
 }
 
 /// Whether the name is the pattern with its one `*` standing for some text without a backslash.

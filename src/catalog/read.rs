@@ -7,16 +7,24 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
-    Behaviour, Fact, InterfaceEntry, Listens, Origin, PipeEntry, PortRange, PortRow, Service,
-    Version,
+    Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
+    PipeEntry, PortRange, PortRow, Service, Version,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::table::{Placed, Reader, Table};
 use crate::model::five_tuple::IpProtocol;
+use crate::model::netbios::NameKind;
 use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
-const FILE_KEYS: &[&str] = &["service", "interface", "pipe"];
+const FILE_KEYS: &[&str] = &[
+    "service",
+    "interface",
+    "pipe",
+    "class",
+    "mailslot",
+    "netbios_name",
+];
 const SERVICE_KEYS: &[&str] = &[
     "id",
     "name",
@@ -46,11 +54,15 @@ const BEHAVIOUR_KEYS: &[&str] = &[
     "dynamic_port_count",
     "reply_ports",
     "ports_configurable",
+    "registers_names",
 ];
 const INTERFACE_KEYS: &[&str] = &[
     "uuid", "versions", "name", "service", "pipes", "about", "source",
 ];
 const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
+const CLASS_KEYS: &[&str] = &["uuid", "name", "service", "about", "source"];
+const MAILSLOT_KEYS: &[&str] = &["name", "service", "about", "source"];
+const NETBIOS_NAME_KEYS: &[&str] = &["suffix", "name", "kind", "meaning", "service", "source"];
 
 const A_PORT: &str = "a port from 1 to 65535";
 
@@ -59,7 +71,22 @@ const A_PORT: &str = "a port from 1 to 65535";
 pub(super) struct Entries {
     pub services: Vec<ReadService>,
     pub interfaces: Vec<ReadInterface>,
-    pub pipes: Vec<ReadPipe>,
+    pub pipes: Vec<ReadNamed<PipeEntry>>,
+    pub classes: Vec<ReadNamed<ClassEntry>>,
+    pub mailslots: Vec<ReadNamed<MailslotEntry>>,
+    pub netbios_names: Vec<ReadNamed<NetbiosNameEntry>>,
+}
+
+impl Entries {
+    /// Adds the entries of another file of the same layer.
+    pub fn extend(&mut self, other: Entries) {
+        self.services.extend(other.services);
+        self.interfaces.extend(other.interfaces);
+        self.pipes.extend(other.pipes);
+        self.classes.extend(other.classes);
+        self.mailslots.extend(other.mailslots);
+        self.netbios_names.extend(other.netbios_names);
+    }
 }
 
 /// A service, and the lines of what other entries may repeat.
@@ -77,9 +104,9 @@ pub(super) struct ReadInterface {
     pub service: Option<Placed<String>>,
 }
 
-/// A pipe whose service is still a name.
-pub(super) struct ReadPipe {
-    pub entry: PipeEntry,
+/// A pipe, class, mailslot or NetBIOS name whose service is still a name.
+pub(super) struct ReadNamed<T> {
+    pub entry: T,
     pub place: Place,
     pub service: Option<Placed<String>>,
 }
@@ -94,11 +121,17 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
     let services = reader.tables(&root, "service", "[[service]]", SERVICE_KEYS);
     let interfaces = reader.tables(&root, "interface", "[[interface]]", INTERFACE_KEYS);
     let pipes = reader.tables(&root, "pipe", "[[pipe]]", PIPE_KEYS);
+    let classes = reader.tables(&root, "class", "[[class]]", CLASS_KEYS);
+    let mailslots = reader.tables(&root, "mailslot", "[[mailslot]]", MAILSLOT_KEYS);
+    let names = reader.tables(&root, "netbios_name", "[[netbios_name]]", NETBIOS_NAME_KEYS);
     let r = &mut reader;
     let entries = Entries {
         services: services.iter().map(|t| service(r, t, origin)).collect(),
         interfaces: interfaces.iter().map(|t| interface(r, t)).collect(),
         pipes: pipes.iter().map(|t| pipe(r, t)).collect(),
+        classes: classes.iter().map(|t| class(r, t)).collect(),
+        mailslots: mailslots.iter().map(|t| mailslot(r, t)).collect(),
+        netbios_names: names.iter().map(|t| netbios_name(r, t)).collect(),
     };
 
     // A line that is not TOML says nothing else, and may have held the key that is missed.
@@ -240,6 +273,9 @@ fn behaviour(r: &mut Reader, table: &Table) -> Behaviour {
     if r.flag(table, "ports_configurable") {
         facts.push(Fact::PortsConfigurable);
     }
+    if r.flag(table, "registers_names") {
+        facts.push(Fact::RegistersNames);
+    }
     if let Some(key) = facts.get(1).and_then(|second| second.key()) {
         let place = table.place_of(r, key);
         r.fault_at(place, FaultKind::TwoFacts(key.to_owned()));
@@ -265,13 +301,7 @@ fn range(r: &mut Reader, table: &Table, key: &'static str) -> Option<PortRange> 
 }
 
 fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
-    let mut uuid = Uuid::NIL;
-    if let Some(text) = r.required_text(table, "uuid") {
-        match text.value.parse() {
-            Ok(parsed) => uuid = parsed,
-            Err(_) => r.fault_at(text.place, FaultKind::NotAUuid(text.value)),
-        }
-    }
+    let uuid = uuid(r, table);
     let mut versions = Vec::new();
     for text in r.texts(table, "versions") {
         match version(&text.value) {
@@ -296,6 +326,17 @@ fn interface(r: &mut Reader, table: &Table) -> ReadInterface {
     }
 }
 
+/// The `uuid` of a table; nil after a fault.
+fn uuid(r: &mut Reader, table: &Table) -> Uuid {
+    let Some(text) = r.required_text(table, "uuid") else {
+        return Uuid::NIL;
+    };
+    text.value.parse().unwrap_or_else(|_| {
+        r.fault_at(text.place, FaultKind::NotAUuid(text.value));
+        Uuid::NIL
+    })
+}
+
 fn version(text: &str) -> Option<Version> {
     let (major, minor) = text.split_once('.')?;
     // Rust reads "+1"; a version is digits only.
@@ -309,24 +350,87 @@ fn version(text: &str) -> Option<Version> {
     })
 }
 
-fn pipe(r: &mut Reader, table: &Table) -> ReadPipe {
-    let name = required(r, table, "name");
-    if name.matches('*').count() > 1 {
-        let place = table.place_of(r, "name");
-        r.fault_at(place, FaultKind::NotAPattern(name.clone()));
-    }
+fn pipe(r: &mut Reader, table: &Table) -> ReadNamed<PipeEntry> {
     let entry = PipeEntry {
-        name,
+        name: pattern(r, table, "pipe"),
         service: None,
         interface: optional(r, table, "interface"),
         about: optional(r, table, "about"),
         source: required(r, table, "source"),
     };
-    ReadPipe {
+    ReadNamed {
         entry,
         place: table.place_of(r, "name"),
         service: r.text(table, "service"),
     }
+}
+
+fn class(r: &mut Reader, table: &Table) -> ReadNamed<ClassEntry> {
+    let entry = ClassEntry {
+        uuid: uuid(r, table),
+        name: required(r, table, "name"),
+        service: None,
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadNamed {
+        entry,
+        place: table.place_of(r, "uuid"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn mailslot(r: &mut Reader, table: &Table) -> ReadNamed<MailslotEntry> {
+    let entry = MailslotEntry {
+        name: pattern(r, table, "mailslot"),
+        service: None,
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    ReadNamed {
+        entry,
+        place: table.place_of(r, "name"),
+        service: r.text(table, "service"),
+    }
+}
+
+fn netbios_name(r: &mut Reader, table: &Table) -> ReadNamed<NetbiosNameEntry> {
+    r.must_have(table, "suffix");
+    let suffix = r.number(table, "suffix", (0, 255), "a byte from 0x00 to 0xff");
+    let kind = r.text(table, "kind").and_then(|text| match &*text.value {
+        "unique" => Some(NameKind::Unique),
+        "group" => Some(NameKind::Group),
+        _ => {
+            r.fault_at(text.place, FaultKind::NotANameKind(text.value));
+            None
+        }
+    });
+    let name = table.has("name").then(|| pattern(r, table, "NetBIOS name"));
+    let entry = NetbiosNameEntry {
+        suffix: suffix
+            .and_then(|s| u8::try_from(s).ok())
+            .unwrap_or_default(),
+        name,
+        kind,
+        meaning: required(r, table, "meaning"),
+        service: None,
+        source: required(r, table, "source"),
+    };
+    ReadNamed {
+        entry,
+        place: table.place_of(r, "suffix"),
+        service: r.text(table, "service"),
+    }
+}
+
+/// The required `name` of `what`, in which one `*` may stand for some text.
+fn pattern(r: &mut Reader, table: &Table, what: &'static str) -> String {
+    let name = required(r, table, "name");
+    if name.matches('*').count() > 1 {
+        let (place, name) = (table.place_of(r, "name"), name.clone());
+        r.fault_at(place, FaultKind::NotAPattern { what, name });
+    }
+    name
 }
 
 fn required(r: &mut Reader, table: &Table, key: &'static str) -> String {

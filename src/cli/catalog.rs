@@ -153,17 +153,24 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         services: found.services,
         interfaces: found.interfaces,
         pipes: found.pipes,
+        classes: found.classes,
+        mailslots: found.mailslots,
+        netbios_names: found.netbios_names,
     };
     let mut out = anstream::stdout().lock();
     match format {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, interfaces {}, pipes {}; no fault",
+            "{}: services {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}; \
+             no fault",
             escape(&line.file),
             line.services,
             line.interfaces,
-            line.pipes
+            line.pipes,
+            line.classes,
+            line.mailslots,
+            line.netbios_names
         )?,
     }
     Ok(Exit::Well)
@@ -176,6 +183,9 @@ struct Checked {
     services: usize,
     interfaces: usize,
     pipes: usize,
+    classes: usize,
+    mailslots: usize,
+    netbios_names: usize,
 }
 
 /// A line of `services`.

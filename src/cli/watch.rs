@@ -114,6 +114,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         duration: arguments.duration.map(|span| span.0),
     };
 
+    // Before anybody is told that Ctrl-C ends it.
+    let stop = stop();
     for device in &devices {
         let link = link_name(device.link());
         say(&format!(
@@ -124,7 +126,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let writing = &arguments.writing;
     let (output, mut sinks) = sinks(writing)?;
     let (outcome, failures) =
-        run::devices(devices, limits, &catalog, &settings, &stop(), &mut |flow| {
+        run::devices(devices, limits, &catalog, &settings, &stop, &mut |flow| {
             sinks
                 .iter_mut()
                 .try_for_each(|sink| sink.flow(context, flow))

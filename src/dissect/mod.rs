@@ -17,6 +17,7 @@ mod kpasswd;
 mod l2tp;
 mod ldap;
 mod lpd;
+mod mailslot;
 mod names;
 mod nat_t;
 mod netbios_datagram;

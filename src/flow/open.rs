@@ -227,7 +227,10 @@ impl OpenFlow {
             let evidence = Evidence { claim, frame, time };
             let concerns_others = matches!(
                 evidence.claim,
-                Claim::Mapped { .. } | Claim::Assigned { .. } | Claim::Bound(_)
+                Claim::Mapped { .. }
+                    | Claim::Exported { .. }
+                    | Claim::Assigned { .. }
+                    | Claim::Bound(_)
             );
             let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });
             if concerns_others {

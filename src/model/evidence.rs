@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::model::five_tuple::IpProtocol;
+use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::packet::Frame;
 use crate::model::protocol::Protocol;
 use crate::model::time::Timestamp;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// One way of a flow, told by the packet that opened it, before it is known who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +78,15 @@ pub enum Claim {
         /// The annotation that came with it, as sent (`ept_lookup` only), else empty.
         annotation: String,
     },
+    /// The server said where the exporter of an object listens: any client may go there.
+    Exported {
+        /// The class of the object, where it was activated and not only looked up.
+        class: Option<Uuid>,
+        /// The interfaces that were asked of it, cut to a bound.
+        interfaces: Vec<Uuid>,
+        /// Where it listens.
+        at: Endpoint,
+    },
     /// The peers agreed that a flow of this kind will reach this endpoint.
     Assigned {
         /// By which negotiation.
@@ -96,6 +106,26 @@ pub enum Claim {
     },
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
+    /// The sender in this direction used a NetBIOS name.
+    NetbiosName {
+        /// The name.
+        name: NetbiosName,
+        /// Whose it is, where the message says so.
+        kind: Option<NameKind>,
+        /// What was done with it.
+        used: NameUse,
+        /// Who did it.
+        by: Direction,
+    },
+    /// A mailslot was written to: lower case, without `\MAILSLOT\`.
+    SentToMailslot(String),
+    /// This many bytes of datagrams were written to this mailslot; said once, at the end.
+    CarriedToMailslot {
+        /// The mailslot, as it was claimed.
+        mailslot: String,
+        /// Bytes of its datagrams, NetBIOS headers included.
+        bytes: u64,
+    },
     /// A product named itself: a greeting or a header, as sent, cut to a bound.
     Announced(String),
 }

@@ -2,6 +2,7 @@
 
 pub mod evidence;
 pub mod five_tuple;
+pub mod netbios;
 pub mod packet;
 pub mod protocol;
 pub mod time;

@@ -83,58 +83,75 @@ pub enum Protocol {
     BitTorrent,
 }
 
-/// Every protocol with its short name, in the order of the enum.
-const NAMES: &[(Protocol, &str)] = &[
-    (Protocol::Rpc, "rpc"),
-    (Protocol::RpcDatagram, "rpc-datagram"),
-    (Protocol::RpcHttp, "rpc-http"),
-    (Protocol::Smb, "smb"),
-    (Protocol::NetbiosSession, "netbios-session"),
-    (Protocol::NetbiosDatagram, "netbios-datagram"),
-    (Protocol::NetbiosName, "netbios-name"),
-    (Protocol::Dns, "dns"),
-    (Protocol::Kerberos, "kerberos"),
-    (Protocol::Kpasswd, "kpasswd"),
-    (Protocol::Ldap, "ldap"),
-    (Protocol::Http, "http"),
-    (Protocol::Tls, "tls"),
-    (Protocol::Smtp, "smtp"),
-    (Protocol::Pop3, "pop3"),
-    (Protocol::Imap, "imap"),
-    (Protocol::Nntp, "nntp"),
-    (Protocol::Ftp, "ftp"),
-    (Protocol::Tftp, "tftp"),
-    (Protocol::Telnet, "telnet"),
-    (Protocol::Ssh, "ssh"),
-    (Protocol::Rdp, "rdp"),
-    (Protocol::Dhcp, "dhcp"),
-    (Protocol::Ntp, "ntp"),
-    (Protocol::Snmp, "snmp"),
-    (Protocol::Radius, "radius"),
-    (Protocol::Isakmp, "isakmp"),
-    (Protocol::NatT, "nat-t"),
-    (Protocol::L2tp, "l2tp"),
-    (Protocol::Pptp, "pptp"),
-    (Protocol::Rtsp, "rtsp"),
-    (Protocol::Sip, "sip"),
-    (Protocol::Ssdp, "ssdp"),
-    (Protocol::Tds, "tds"),
-    (Protocol::SqlBrowser, "sql-browser"),
-    (Protocol::Lpd, "lpd"),
-    (Protocol::Stun, "stun"),
-    (Protocol::Quic, "quic"),
-    (Protocol::BitTorrent, "bittorrent"),
+/// Every protocol with its short name and what it is called in rows, in the order of the enum.
+const NAMES: &[(Protocol, &str, &str)] = &[
+    (Protocol::Rpc, "rpc", "RPC"),
+    (Protocol::RpcDatagram, "rpc-datagram", "RPC"),
+    (Protocol::RpcHttp, "rpc-http", "RPC over HTTP"),
+    (Protocol::Smb, "smb", "SMB"),
+    (
+        Protocol::NetbiosSession,
+        "netbios-session",
+        "NetBIOS Session Service",
+    ),
+    (
+        Protocol::NetbiosDatagram,
+        "netbios-datagram",
+        "NetBIOS Datagram Service",
+    ),
+    (
+        Protocol::NetbiosName,
+        "netbios-name",
+        "NetBIOS Name Resolution",
+    ),
+    (Protocol::Dns, "dns", "DNS"),
+    (Protocol::Kerberos, "kerberos", "Kerberos"),
+    (Protocol::Kpasswd, "kpasswd", "Kerberos Password Change"),
+    (Protocol::Ldap, "ldap", "LDAP"),
+    (Protocol::Http, "http", "HTTP"),
+    (Protocol::Tls, "tls", "TLS"),
+    (Protocol::Smtp, "smtp", "SMTP"),
+    (Protocol::Pop3, "pop3", "POP3"),
+    (Protocol::Imap, "imap", "IMAP"),
+    (Protocol::Nntp, "nntp", "NNTP"),
+    (Protocol::Ftp, "ftp", "FTP control"),
+    (Protocol::Tftp, "tftp", "TFTP"),
+    (Protocol::Telnet, "telnet", "Telnet"),
+    (Protocol::Ssh, "ssh", "SSH"),
+    (Protocol::Rdp, "rdp", "RDP"),
+    (Protocol::Dhcp, "dhcp", "DHCP"),
+    (Protocol::Ntp, "ntp", "NTP"),
+    (Protocol::Snmp, "snmp", "SNMP"),
+    (Protocol::Radius, "radius", "RADIUS"),
+    (Protocol::Isakmp, "isakmp", "ISAKMP"),
+    (Protocol::NatT, "nat-t", "NAT-T"),
+    (Protocol::L2tp, "l2tp", "L2TP"),
+    (Protocol::Pptp, "pptp", "PPTP"),
+    (Protocol::Rtsp, "rtsp", "RTSP"),
+    (Protocol::Sip, "sip", "SIP"),
+    (Protocol::Ssdp, "ssdp", "SSDP"),
+    (Protocol::Tds, "tds", "TDS"),
+    (Protocol::SqlBrowser, "sql-browser", "SQL Browser"),
+    (Protocol::Lpd, "lpd", "LPD"),
+    (Protocol::Stun, "stun", "STUN"),
+    (Protocol::Quic, "quic", "QUIC"),
+    (Protocol::BitTorrent, "bittorrent", "BitTorrent"),
 ];
 
 impl Protocol {
     /// Every protocol there is.
     pub fn all() -> impl Iterator<Item = Protocol> {
-        NAMES.iter().map(|(protocol, _)| *protocol)
+        NAMES.iter().map(|(protocol, ..)| *protocol)
     }
 
     /// Its short name, lower case: `rpc`, `smb`, `ldap`.
     pub fn name(self) -> &'static str {
         NAMES[self as usize].1
+    }
+
+    /// What it is called as an application protocol, in the catalog's words where that has some.
+    pub fn title(self) -> &'static str {
+        NAMES[self as usize].2
     }
 
     /// The protocol of this short name.
@@ -149,7 +166,7 @@ mod tests {
 
     #[test]
     fn every_protocol_stands_at_its_own_place_in_the_list() {
-        for (place, (protocol, name)) in NAMES.iter().enumerate() {
+        for (place, (protocol, name, _)) in NAMES.iter().enumerate() {
             assert_eq!(*protocol as usize, place, "{name}");
             assert_eq!(Protocol::from_name(name), Some(*protocol));
         }

@@ -27,6 +27,8 @@ pub fn why(context: Context, flow: &LabelledFlow) -> String {
 fn telling(basis: Basis) -> &'static [EvidenceKind] {
     match basis {
         Basis::Content => &[
+            EvidenceKind::Mailslot,
+            EvidenceKind::NetbiosName,
             EvidenceKind::RpcInterface,
             EvidenceKind::SmbPipe,
             EvidenceKind::Banner,
@@ -34,6 +36,7 @@ fn telling(basis: Basis) -> &'static [EvidenceKind] {
             EvidenceKind::Port,
         ],
         Basis::Endpoint => &[
+            EvidenceKind::ObjectExporter,
             EvidenceKind::EndpointMap,
             EvidenceKind::FtpData,
             EvidenceKind::TftpTransfer,
@@ -56,9 +59,15 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::Port => format!("port {value}"),
         EvidenceKind::IpProtocol => format!("IP protocol {value}"),
         EvidenceKind::EndpointMap => "endpoint mapper said so".to_owned(),
+        EvidenceKind::ObjectExporter => match ground.name {
+            Some(_) => format!("object exporter ({named})"),
+            None => "object exporter".to_owned(),
+        },
         EvidenceKind::RpcInterface => format!("BIND accepted ({named})"),
         EvidenceKind::RpcOffer => format!("BIND offered ({named})"),
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
+        EvidenceKind::Mailslot => format!("mailslot {value} written to"),
+        EvidenceKind::NetbiosName => format!("NetBIOS name {value} ({named})"),
         EvidenceKind::FtpData => "FTP assigned the port".to_owned(),
         EvidenceKind::TftpTransfer => "TFTP request".to_owned(),
         EvidenceKind::Protocol => format!("speaks {value}"),

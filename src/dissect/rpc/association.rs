@@ -1,13 +1,15 @@
-//! What the PDUs of one connection prove: contexts offered and accepted, calls, and the endpoint
-//! mapper's answers.
+//! What the PDUs of one connection prove: contexts offered and accepted, calls, and the answers of
+//! the endpoint mapper and of DCOM's activation.
 
 use std::collections::BTreeMap;
 
 use crate::dissect::rpc::bind::{self, Answer, Offer, Syntax};
+use crate::dissect::rpc::dcom::Activations;
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
 use crate::dissect::rpc::pdu::{Call, Header, Kind};
+use crate::dissect::rpc::stubs::Stubs;
 use crate::model::evidence::{Claim, Direction};
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// Presentation contexts kept of a connection. A BIND holds at most 255; clients that probe for
 /// interfaces send a few of those.
@@ -18,10 +20,6 @@ const MAX_WAITING: usize = 16;
 
 /// Calls that wait for their answer. Clients have a handful in flight; the oldest is given up.
 const MAX_CALLS: usize = 256;
-
-/// Bytes of the endpoint mapper's answers that wait for their last fragment. A listing of 500
-/// entries, the most that clients ask for, has about 100 kB.
-const MAX_STUBS: usize = 256 * 1024;
 
 /// What is known of one connection.
 #[derive(Default)]
@@ -35,8 +33,9 @@ pub struct Association {
     carried: BTreeMap<Interface, u64>,
     /// Operations called and not answered yet, where an answer could be the endpoint mapper's.
     calls: BTreeMap<u32, u16>,
-    /// Stubs of answers, as far as they came.
-    stubs: BTreeMap<u32, Vec<u8>>,
+    /// Stubs of the endpoint mapper's answers, as far as they came.
+    stubs: Stubs,
+    activations: Activations,
 }
 
 /// A presentation context.
@@ -69,11 +68,18 @@ impl Association {
         if header.kind.is_negotiation() {
             return true;
         }
-        let Some(call) = call.filter(|_| header.kind == Kind::RESPONSE) else {
+        let Some(call) = call else {
             return false;
         };
-        let begun = self.stubs.contains_key(&header.call_id) || header.has(Header::FIRST);
-        begun && self.client != Some(from) && self.expected(header, call).is_some()
+        if (self.activations).wants(header, self.interface(call.context), call.opnum) {
+            return true;
+        }
+        if header.kind != Kind::RESPONSE {
+            return false;
+        }
+        self.stubs.may_take(header)
+            && self.client != Some(from)
+            && self.expected(header, call).is_some()
     }
 
     /// Takes a PDU: all of it if it was wanted, else at least its call header.
@@ -95,6 +101,8 @@ impl Association {
         // Whoever calls has had the answer to its BIND, seen or not.
         self.early = None;
         self.count(header, call);
+        let interface = self.interface(call.context);
+        (self.activations).see(header, interface, call.opnum, pdu, found);
         match header.kind {
             Kind::REQUEST => self.request(header, call, found),
             Kind::RESPONSE => self.response(header, call, pdu, found),
@@ -107,6 +115,7 @@ impl Association {
     /// Says that bytes are missing: a fragment may have been among them.
     pub fn gap(&mut self) {
         self.stubs.clear();
+        self.activations.gap();
     }
 
     /// Says what each interface carried. A second call says nothing more.
@@ -126,7 +135,8 @@ impl Association {
             && self.interfaces.len() <= MAX_CONTEXTS
             && self.waiting.len() <= MAX_WAITING
             && self.calls.len() <= MAX_CALLS
-            && self.stubs.values().map(Vec::len).sum::<usize>() <= MAX_STUBS
+            && self.stubs.is_within_bounds()
+            && self.activations.is_within_bounds()
     }
 
     fn settle_client(&mut self, from: Direction, kind: Kind, found: &mut Vec<Claim>) {
@@ -254,25 +264,12 @@ impl Association {
         if header.has(Header::LAST) {
             self.calls.remove(&header.call_id);
         }
-        let Some(expected) = expected.filter(|_| pdu.len() == usize::from(header.len)) else {
+        let Some(expected) = expected else {
             return;
         };
-        let begun = if header.has(Header::FIRST) {
-            Some(Vec::new())
-        } else {
-            self.stubs.remove(&header.call_id)
-        };
-        let (Some(mut stub), Some(fragment)) = (begun, header.stub(pdu)) else {
-            return;
-        };
-        if stub.is_empty() && !epm::may_be_answer(fragment, &expected) {
-            return;
-        }
-        stub.extend_from_slice(fragment);
-        if header.has(Header::LAST) {
+        let may_be_answer = |first: &[u8]| epm::may_be_answer(first, &expected);
+        if let Some(stub) = self.stubs.take(header, pdu, may_be_answer) {
             epm::claim(&stub, &expected, found);
-        } else if self.stubs.values().map(Vec::len).sum::<usize>() + stub.len() <= MAX_STUBS {
-            self.stubs.insert(header.call_id, stub);
         }
     }
 
@@ -289,6 +286,11 @@ impl Association {
             order: header.order,
             origin,
         })
+    }
+
+    /// The interface of a context, if its offer was seen.
+    fn interface(&self, context: u16) -> Option<Uuid> {
+        Some(self.contexts.get(&context)?.interface.uuid)
     }
 
     /// Whether a context is the endpoint mapper's, or could be for all that is known; `None` if it

@@ -1,17 +1,22 @@
 //! DCE/RPC (C706, MS-RPCE): who binds which interface, and what the endpoint mapper answers.
 //!
 //! Over connections: [`connection`] cuts the streams into PDUs, [`pdu`] reads their headers,
-//! [`association`] keeps what they prove, with [`bind`] for offers and answers and [`epm`] and
-//! [`tower`] for the endpoint mapper. Over datagrams: [`datagram`].
+//! [`association`] keeps what they prove, with [`bind`] for offers and answers, [`stubs`] for calls
+//! in fragments, [`epm`] and [`tower`] for the endpoint mapper, [`dcom`], [`activation`] and
+//! [`dual_string`] for activation and object exporters. Over datagrams: [`datagram`].
 
+pub mod activation;
 pub mod association;
 pub mod bind;
 pub mod connection;
 pub mod datagram;
+pub mod dcom;
+pub mod dual_string;
 pub mod epm;
 pub mod pdu;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod stubs;
 pub mod tower;
 
 use crate::dissect::read::Short;

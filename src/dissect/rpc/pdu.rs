@@ -117,6 +117,8 @@ impl Header {
     pub const FIRST: u8 = 0x01;
     /// `PFC_LAST_FRAG`.
     pub const LAST: u8 = 0x02;
+    /// `PFC_OBJECT_UUID`: an object's UUID stands before a request's stub.
+    pub const OBJECT: u8 = 0x80;
     /// The one flag that C706 reserves.
     const RESERVED: u8 = 0x08;
 
@@ -189,11 +191,14 @@ impl Header {
         self.flags & flags == flags
     }
 
-    /// Takes the stub out of a whole response, without padding and authentication. `None` if the
+    /// Takes the stub out of a whole request or response, without padding and authentication. `None` if the
     /// PDU is shorter than it says, or if its stub is sealed and cannot be read.
     pub fn stub<'a>(&self, pdu: &'a [u8]) -> Option<&'a [u8]> {
         let mut body = Reader::new(pdu, self.order);
         body.skip(CALL_HEADER_LEN).ok()?;
+        if self.kind == Kind::REQUEST && self.has(Header::OBJECT) {
+            body.skip(16).ok()?;
+        }
         if self.auth_len == 0 {
             return Some(body.rest());
         }

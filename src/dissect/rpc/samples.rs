@@ -160,6 +160,11 @@ pub fn request(call_id: u32, context: u16, opnum: u16, stub: &[u8]) -> Said {
     pdu(Direction::Forward, 0, Place::Only, call_id, &body)
 }
 
+pub fn request_fragment(call_id: u32, context: u16, opnum: u16, stub: &[u8], place: Place) -> Said {
+    let body = call_body(context, opnum, stub);
+    pdu(Direction::Forward, 0, place, call_id, &body)
+}
+
 pub fn response(call_id: u32, context: u16, stub: &[u8]) -> Said {
     fragment(call_id, context, stub, Place::Only)
 }
@@ -258,6 +263,26 @@ impl Stub {
         });
     }
 
+    pub fn u16(&mut self, value: u16) {
+        self.bytes.extend(match self.order {
+            Order::Big => value.to_be_bytes(),
+            Order::Little => value.to_le_bytes(),
+        });
+    }
+
+    pub fn uuid(&mut self, uuid: Uuid) {
+        self.bytes.extend(wire(uuid, self.order));
+    }
+
+    pub fn zeros(&mut self, len: usize) {
+        self.bytes.extend(vec![0; len]);
+    }
+
+    pub fn align(&mut self, size: usize) {
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(size), 0);
+    }
+
     fn opening(&mut self, most: u32, count: u32) {
         self.u32(0);
         self.bytes.extend([0xab; 16]);
@@ -310,5 +335,210 @@ pub fn lookup_answer(entries: &[(Vec<u8>, &str)], syntax: Syntax) -> Vec<u8> {
     let towers: Vec<_> = entries.iter().map(|(tower, _)| tower.clone()).collect();
     stub.towers(&towers);
     stub.u32(0);
+    stub.bytes
+}
+
+/// A conformant DUALSTRINGARRAY of these string bindings and one security binding.
+pub fn dual_strings(bindings: &[(u16, &str)]) -> Vec<u8> {
+    dual_strings_in(Order::Little, bindings)
+}
+
+pub fn dual_strings_in(order: Order, bindings: &[(u16, &str)]) -> Vec<u8> {
+    let mut units = Vec::new();
+    for (tower, address) in bindings {
+        units.push(*tower);
+        units.extend(address.encode_utf16());
+        units.push(0);
+    }
+    units.push(0);
+    if bindings.is_empty() {
+        units.push(0);
+    }
+    let security = units.len();
+    units.extend([10, 0xffff, 0, 0]);
+    let mut array = Stub::new(Syntax::Ndr, order);
+    array.u32(units.len() as u32);
+    array.u16(units.len() as u16);
+    array.u16(security as u16);
+    for unit in units {
+        array.u16(unit);
+    }
+    array.bytes
+}
+
+/// A UUID of COM's own.
+pub const fn com(number: u128) -> Uuid {
+    Uuid::from_u128((number << 96) | 0xc000_000000000046)
+}
+
+/// Bytes behind the headers of type serialization version 1.
+fn serialized(object: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1, 0x10, 8, 0, 0xcc, 0xcc, 0xcc, 0xcc];
+    let len = object.len().next_multiple_of(8);
+    bytes.extend((len as u32).to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(object);
+    bytes.resize(16 + len, 0);
+    bytes
+}
+
+/// An MInterfacePointer with an OBJREF_CUSTOM, marshalled by this interface and class, of these
+/// properties.
+fn properties(interface: Uuid, class: Uuid, list: &[(Uuid, Vec<u8>)]) -> Vec<u8> {
+    let list: Vec<_> = (list.iter())
+        .map(|(id, object)| (*id, serialized(object)))
+        .collect();
+    let mut header = Stub::new(Syntax::Ndr, Order::Little);
+    let header_len = 16 + (48 + 4 + 20 * list.len() + 4usize).next_multiple_of(8) as u32;
+    let total = header_len as usize + list.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    for word in [total as u32, header_len, 0, 2, list.len() as u32] {
+        header.u32(word);
+    }
+    header.zeros(16);
+    for word in [0x20000, 0x20004, 0, list.len() as u32] {
+        header.u32(word);
+    }
+    for (id, _) in &list {
+        header.uuid(*id);
+    }
+    header.u32(list.len() as u32);
+    for (_, bytes) in &list {
+        header.u32(bytes.len() as u32);
+    }
+    let header = serialized(&header.bytes);
+    assert_eq!(header.len() as u32, header_len);
+
+    let mut objref = Stub::new(Syntax::Ndr, Order::Little);
+    objref.bytes.extend(b"MEOW");
+    objref.u32(4);
+    objref.uuid(interface);
+    objref.uuid(class);
+    for word in [0, total as u32 + 8, total as u32, 0] {
+        objref.u32(word);
+    }
+    objref.bytes.extend(header);
+    objref
+        .bytes
+        .extend(list.into_iter().flat_map(|(_, bytes)| bytes));
+    objref.bytes
+}
+
+/// Writes the pointer to an MInterfacePointer and what it points at.
+fn interface_pointer(stub: &mut Stub, objref: &[u8]) {
+    for word in [0x20000, objref.len() as u32, objref.len() as u32] {
+        stub.u32(word);
+    }
+    stub.bytes.extend(objref);
+    stub.align(4);
+}
+
+fn orpc_this(stub: &mut Stub) {
+    stub.u16(5);
+    stub.u16(7);
+    stub.zeros(28);
+}
+
+/// The stub of a request to activate objects of `class`: `RemoteCreateInstance` with a place for
+/// an outer object, `RemoteGetClassObject` without.
+pub fn activation_request(order: Order, outer: bool, class: Uuid, interfaces: &[Uuid]) -> Vec<u8> {
+    let mut asked = Stub::new(Syntax::Ndr, Order::Little);
+    asked.uuid(class);
+    let count = interfaces.len() as u32;
+    for word in [0x14, 0, 0, count, 0, 0x20000, 88, 0x0007_0005, count] {
+        asked.u32(word);
+    }
+    for interface in interfaces {
+        asked.uuid(*interface);
+    }
+    let list = [(com(0x1b9), vec![0; 88]), (com(0x1ab), asked.bytes)];
+    let mut stub = Stub::new(Syntax::Ndr, order);
+    orpc_this(&mut stub);
+    if outer {
+        stub.u32(0);
+    }
+    interface_pointer(&mut stub, &properties(com(0x1a2), com(0x338), &list));
+    stub.bytes
+}
+
+/// The stub of the answer to it.
+pub fn activation_answer(order: Order, bindings: &[(u16, &str)], result: u32) -> Vec<u8> {
+    let mut reply = Stub::new(Syntax::Ndr, Order::Little);
+    reply.u32(0);
+    reply.u32(0x20000);
+    reply.zeros(8);
+    reply.u32(0x20004);
+    reply.zeros(24);
+    reply.bytes.extend(dual_strings(bindings));
+    let list = [(com(0x339), vec![0; 40]), (com(0x1b6), reply.bytes)];
+    let mut stub = Stub::new(Syntax::Ndr, order);
+    stub.zeros(8);
+    interface_pointer(&mut stub, &properties(com(0x1a3), com(0x339), &list));
+    stub.u32(result);
+    stub.bytes
+}
+
+/// The stub of a `RemoteActivation` request, with a name for the object if that is not empty.
+pub fn remote_activation_request(
+    order: Order,
+    class: Uuid,
+    name: &str,
+    interfaces: &[Uuid],
+) -> Vec<u8> {
+    let mut stub = Stub::new(Syntax::Ndr, order);
+    orpc_this(&mut stub);
+    stub.uuid(class);
+    if name.is_empty() {
+        stub.u32(0);
+    } else {
+        let len = name.len() as u32;
+        for word in [0x20000, len, 0, len] {
+            stub.u32(word);
+        }
+        for unit in name.encode_utf16() {
+            stub.u16(unit);
+        }
+    }
+    let count = interfaces.len() as u32;
+    for word in [0, 2, 0, count, 0x20004, count] {
+        stub.u32(word);
+    }
+    for interface in interfaces {
+        stub.uuid(*interface);
+    }
+    stub.u32(1);
+    stub.u32(1);
+    stub.u16(7);
+    stub.bytes
+}
+
+/// The stub of the answer to it, for one interface.
+pub fn remote_activation_answer(order: Order, bindings: &[(u16, &str)], result: u32) -> Vec<u8> {
+    let mut stub = Stub::new(Syntax::Ndr, order);
+    stub.zeros(16);
+    stub.u32(0x20000);
+    stub.bytes.extend(dual_strings_in(order, bindings));
+    stub.align(4);
+    stub.zeros(24);
+    for word in [result, 1, 0, 1, 0, 0] {
+        stub.u32(word);
+    }
+    stub.bytes
+}
+
+/// The stub of an answer of the object exporter: what stands before the pointer to the bindings,
+/// and how much between them and the result.
+pub fn resolver_answer(
+    before: usize,
+    bindings: &[(u16, &str)],
+    after: usize,
+    result: u32,
+) -> Vec<u8> {
+    let mut stub = Stub::new(Syntax::Ndr, Order::Little);
+    stub.zeros(before);
+    stub.u32(0x20000);
+    stub.bytes.extend(dual_strings(bindings));
+    stub.align(4);
+    stub.zeros(after);
+    stub.u32(result);
     stub.bytes
 }
