@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::endpoints::{EndpointMap, Export, Lesson, Teacher, address_of};
-use crate::attribute::label::LabelledFlow;
+use crate::attribute::label::{Label, LabelledFlow};
 use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
@@ -72,23 +72,20 @@ impl<'a> Collector<'a> {
         } = finding;
         let client = client.unwrap_or_else(|| server::by_port(&tuple, self.ladder.catalog));
         let (guest, server) = sides(&tuple, client);
+        let (frame, time) = (evidence.frame, evidence.time);
+        let lesson = |export: Export, teacher: Teacher| Lesson {
+            export,
+            teacher,
+            frame,
+            time,
+        };
         match evidence.claim {
             Claim::Mapped { interface, at, .. } => {
-                let lesson = Lesson {
-                    export: Export::Interface(interface),
-                    teacher: Teacher::Mapper,
-                    frame: evidence.frame,
-                    time: evidence.time,
-                };
+                let lesson = lesson(Export::Interface(interface), Teacher::Mapper);
                 self.learn_mapped(server, at, lesson);
             }
             Claim::Bound(interface) if !WELL_KNOWN.contains(&server.port) => {
-                let lesson = Lesson {
-                    export: Export::Interface(interface),
-                    teacher: Teacher::Bind,
-                    frame: evidence.frame,
-                    time: evidence.time,
-                };
+                let lesson = lesson(Export::Interface(interface), Teacher::Bind);
                 let (address, port) = (server.address, server.port);
                 let catalog = self.ladder.catalog;
                 self.map
@@ -99,12 +96,7 @@ impl<'a> Collector<'a> {
                 interfaces,
                 at,
             } => {
-                let lesson = Lesson {
-                    export: Export::Objects(class),
-                    teacher: Teacher::ObjectExporter,
-                    frame: evidence.frame,
-                    time: evidence.time,
-                };
+                let lesson = lesson(Export::Objects(class), Teacher::ObjectExporter);
                 self.learn_exported(server, &at, &interfaces, lesson);
             }
             Claim::Assigned { by, at, listener } => {
@@ -117,7 +109,6 @@ impl<'a> Collector<'a> {
                 };
                 for address in addresses(&at, host) {
                     let listener = Peer { address, port };
-                    let (frame, time) = (evidence.frame, evidence.time);
                     let appointment = Appointment::new(by, frame, server, other, time);
                     self.map.appointments.make(listener, protocol, appointment);
                 }
@@ -170,13 +161,7 @@ impl<'a> Collector<'a> {
     pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
         let (client, label) = self.ladder.judge(&flow, &self.map);
         if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
-            let id = self.number();
-            return out(LabelledFlow {
-                id,
-                flow,
-                client,
-                label,
-            });
+            return out(self.number(flow, client, label));
         }
         self.held.push_back(flow);
         if self.held.len() > MAX_HELD {
@@ -208,19 +193,19 @@ impl<'a> Collector<'a> {
             return;
         };
         let (client, label) = self.ladder.judge(&flow, &self.map);
-        let id = self.number();
-        out(LabelledFlow {
+        out(self.number(flow, client, label));
+    }
+
+    /// Gives a labelled flow the next number of the run.
+    fn number(&mut self, flow: EndedFlow, client: Direction, label: Label) -> LabelledFlow {
+        let id = self.next_id;
+        self.next_id += 1;
+        LabelledFlow {
             id,
             flow,
             client,
             label,
-        });
-    }
-
-    fn number(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
+        }
     }
 }
 
