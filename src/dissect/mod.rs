@@ -6,6 +6,7 @@
 
 mod ber;
 mod bit_torrent;
+mod cutter;
 mod dhcp;
 mod dns;
 mod ftp;

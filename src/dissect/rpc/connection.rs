@@ -1,6 +1,7 @@
 //! One connection: two streams of PDUs that may be torn anywhere. Headers are read and what matters
 //! is kept whole; everything else is passed over by its length, without being buffered.
 
+use crate::dissect::cutter::Cutter;
 use crate::dissect::read::Reader;
 use crate::dissect::rpc::association::Association;
 use crate::dissect::rpc::pdu::{CALL_HEADER_LEN, Call, HEADER_LEN, Header};
@@ -14,7 +15,7 @@ const MAX_LOST: u64 = 1 << 20;
 /// Follows connection-oriented RPC, over TCP or inside anything else that carries its bytes in order.
 #[derive(Default)]
 pub struct Connection {
-    streams: [Stream; 2],
+    streams: [Cutter; 2],
     association: Association,
 }
 
@@ -26,11 +27,11 @@ impl Dissector for Connection {
         } = self;
         let stream = &mut streams[from.index()];
         let mut bytes = Reader::little(bytes);
-        while let Some(header) = stream.next(&mut bytes, from, association) {
+        while let Some(header) = next(stream, &mut bytes, from, association) {
             association.see(from, &header, &stream.pending, found);
             stream.pending.clear();
         }
-        if stream.lost > MAX_LOST {
+        if stream.lost() > MAX_LOST {
             association.finish(found);
             return Progress::Done;
         }
@@ -47,82 +48,31 @@ impl Dissector for Connection {
     }
 }
 
-/// One direction, cut into PDUs.
-#[derive(Default)]
-struct Stream {
-    /// The beginning of a PDU, until it is enough. Bounded by the 16-bit length of a PDU.
-    pending: Vec<u8>,
-    /// How much of a PDU is still to come and of no interest.
-    skip: u64,
-    /// Bytes since the last PDU boundary was lost; 0 where it is known.
-    lost: u64,
-}
-
-impl Stream {
-    /// The next PDU, whose beginning is then `pending`: all of it if the association wants that,
-    /// else at least its call header. `None` when the bytes are used up.
-    fn next(
-        &mut self,
-        bytes: &mut Reader,
-        from: Direction,
-        association: &Association,
-    ) -> Option<Header> {
-        self.skip -= bytes.up_to(to_len(self.skip)).len() as u64;
-        let header = loop {
-            if self.lost > 0 {
-                self.find_boundary(bytes)?;
-            }
-            self.fill(HEADER_LEN, bytes)?;
-            match Header::read(&self.pending) {
-                Some(header) => break header,
-                None => self.lose(),
-            }
-        };
-        let len = usize::from(header.len);
-        self.fill(CALL_HEADER_LEN.min(len), bytes)?;
-        let call = Call::read(&header, &self.pending);
-        if association.wants(from, &header, call) {
-            self.fill(len, bytes)?;
+/// The next PDU of a direction, whose beginning is then `pending`: all of it if the association
+/// wants that, else at least its call header. `None` when the bytes are used up.
+fn next(
+    stream: &mut Cutter,
+    bytes: &mut Reader,
+    from: Direction,
+    association: &Association,
+) -> Option<Header> {
+    stream.pass_over(bytes);
+    let header = loop {
+        stream.find_boundary(bytes, HEADER_LEN, leads_on)?;
+        stream.fill(HEADER_LEN, bytes)?;
+        match Header::read(&stream.pending) {
+            Some(header) => break header,
+            None => stream.lose(),
         }
-        self.skip = len.saturating_sub(self.pending.len()) as u64;
-        Some(header)
+    };
+    let len = usize::from(header.len);
+    stream.fill(CALL_HEADER_LEN.min(len), bytes)?;
+    let call = Call::read(&header, &stream.pending);
+    if association.wants(from, &header, call) {
+        stream.fill(len, bytes)?;
     }
-
-    /// Adds to `pending` until it has `len` bytes; `None` if there are too few.
-    fn fill(&mut self, len: usize, bytes: &mut Reader) -> Option<()> {
-        let wanted = len.saturating_sub(self.pending.len());
-        self.pending.extend_from_slice(bytes.up_to(wanted));
-        (self.pending.len() >= len).then_some(())
-    }
-
-    fn gap(&mut self, missing: Option<u64>) {
-        // What is missing was of no interest if it lies within a body that is passed over.
-        match missing.and_then(|missing| self.skip.checked_sub(missing)) {
-            Some(left) => self.skip = left,
-            None => self.lose(),
-        }
-    }
-
-    fn lose(&mut self) {
-        self.pending.clear();
-        self.skip = 0;
-        self.lost = self.lost.max(1);
-    }
-
-    /// Moves to the first place that looks like a header and leads to another one, to the end of
-    /// the segment, or beyond it. `None`, with the bytes used up, if there is none.
-    fn find_boundary(&mut self, bytes: &mut Reader) -> Option<()> {
-        while bytes.left() >= HEADER_LEN {
-            if leads_on(bytes.clone()) {
-                self.lost = 0;
-                return Some(());
-            }
-            bytes.skip(1).ok()?;
-            self.lost += 1;
-        }
-        self.lost += bytes.rest().len() as u64;
-        None
-    }
+    stream.skip_rest(len);
+    Some(header)
 }
 
 /// Whether a PDU begins here, judged by its header and by what lies where it ends.
@@ -137,10 +87,6 @@ fn leads_on(mut bytes: Reader) -> bool {
         0..HEADER_LEN => Header::may_begin(bytes.rest()),
         _ => Header::recognise(bytes.up_to(HEADER_LEN)).is_some(),
     }
-}
-
-fn to_len(len: u64) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

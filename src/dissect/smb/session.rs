@@ -1,6 +1,7 @@
 //! One connection: two streams of messages, each after a four-byte header (RFC 1002 4.3.1, MS-SMB2
 //! 2.1). Of a message its head is read; it is kept whole only if it is about pipes.
 
+use crate::dissect::cutter::{Cutter, Damage};
 use crate::dissect::read::Reader;
 use crate::dissect::smb::pipes::Pipes;
 use crate::dissect::smb::{version1, version2};
@@ -10,6 +11,9 @@ use crate::model::protocol::Protocol;
 
 /// Bytes of the header in front of each message: its kind and its length.
 const FRAME_LEN: usize = 4;
+
+/// Bytes of the magic with which a message begins.
+const MAGIC_LEN: usize = 4;
 
 /// Bytes of a message that are read before it is kept or passed over: the header of either version
 /// and what a write puts before its data, with the beginning of these.
@@ -24,7 +28,7 @@ const MAX_LOST: u64 = 4 << 20;
 /// Follows SMB over TCP, with or without NetBIOS session service.
 #[derive(Default)]
 pub struct Session {
-    streams: [Stream; 2],
+    streams: [Cutter; 2],
     pipes: Pipes,
     /// SMB is still to be claimed, when its first message comes.
     claims_smb: bool,
@@ -49,7 +53,7 @@ impl Dissector for Session {
         } = self;
         let stream = &mut streams[from.index()];
         let mut bytes = Reader::big(bytes);
-        while stream.next(&mut bytes, pipes).is_some() {
+        while next(stream, &mut bytes, pipes).is_some() {
             let message = Message::of(&stream.pending);
             if message.is_some() && std::mem::take(claims_smb) {
                 found.push(Claim::Speaks(Protocol::Smb));
@@ -61,7 +65,7 @@ impl Dissector for Session {
             }
             stream.pending.clear();
         }
-        if stream.lost > MAX_LOST {
+        if stream.lost() > MAX_LOST {
             pipes.finish(found);
             return Progress::Done;
         }
@@ -99,94 +103,29 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What a gap takes away.
-#[derive(PartialEq, Eq)]
-enum Damage {
-    /// Part of a message that was passed over anyway.
-    None,
-    Messages,
-}
-
-/// One direction, cut into messages.
-#[derive(Default)]
-struct Stream {
-    /// The beginning of a message with its frame, until it is enough. Bounded by [`MAX_MESSAGE`].
-    pending: Vec<u8>,
-    /// How much of a message is still to come and of no interest.
-    skip: u64,
-    /// Bytes since the last message boundary was lost; 0 where it is known.
-    lost: u64,
-}
-
-impl Stream {
-    /// Makes `pending` the next message, whole if that is wanted, else its head. `None` when the
-    /// bytes are used up.
-    fn next(&mut self, bytes: &mut Reader, pipes: &Pipes) -> Option<()> {
-        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
-        self.skip -= bytes.up_to(skip).len() as u64;
-        let len = loop {
-            if self.lost > 0 {
-                self.find_boundary(bytes)?;
-            }
-            self.fill(FRAME_LEN, bytes)?;
-            match frame(&self.pending) {
-                Some(len) => break FRAME_LEN + len,
-                None => self.lose(),
-            }
-        };
-        self.fill(HEAD_LEN.min(len), bytes)?;
-        let wanted = match Message::of(&self.pending) {
-            Some(Message::Version1(head)) => version1::is_wanted(head, pipes),
-            Some(Message::Version2(head)) => version2::is_wanted(head, pipes),
-            None => false,
-        };
-        if wanted && len <= MAX_MESSAGE {
-            self.fill(len, bytes)?;
+/// Makes `pending` the next message of a direction with its frame, whole if that is wanted, else
+/// its head. `None` when the bytes are used up.
+fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<()> {
+    stream.pass_over(bytes);
+    let len = loop {
+        stream.find_boundary(bytes, FRAME_LEN + MAGIC_LEN, leads_on)?;
+        stream.fill(FRAME_LEN, bytes)?;
+        match frame(&stream.pending) {
+            Some(len) => break FRAME_LEN + len,
+            None => stream.lose(),
         }
-        self.skip = len.saturating_sub(self.pending.len()) as u64;
-        Some(())
+    };
+    stream.fill(HEAD_LEN.min(len), bytes)?;
+    let wanted = match Message::of(&stream.pending) {
+        Some(Message::Version1(head)) => version1::is_wanted(head, pipes),
+        Some(Message::Version2(head)) => version2::is_wanted(head, pipes),
+        None => false,
+    };
+    if wanted && len <= MAX_MESSAGE {
+        stream.fill(len, bytes)?;
     }
-
-    /// Adds to `pending` until it has `len` bytes; `None` if there are too few.
-    fn fill(&mut self, len: usize, bytes: &mut Reader) -> Option<()> {
-        let wanted = len.saturating_sub(self.pending.len());
-        self.pending.extend_from_slice(bytes.up_to(wanted));
-        (self.pending.len() >= len).then_some(())
-    }
-
-    fn gap(&mut self, missing: Option<u64>) -> Damage {
-        match missing.and_then(|missing| self.skip.checked_sub(missing)) {
-            Some(left) => {
-                self.skip = left;
-                Damage::None
-            }
-            None => {
-                self.lose();
-                Damage::Messages
-            }
-        }
-    }
-
-    fn lose(&mut self) {
-        self.pending.clear();
-        self.skip = 0;
-        self.lost = self.lost.max(1);
-    }
-
-    /// Moves to the first place that looks like a message and leads to another one, to the end of
-    /// the segment, or beyond it. `None`, with the bytes used up, if there is none.
-    fn find_boundary(&mut self, bytes: &mut Reader) -> Option<()> {
-        while bytes.left() >= FRAME_LEN + 4 {
-            if leads_on(bytes.clone()) {
-                self.lost = 0;
-                return Some(());
-            }
-            bytes.skip(1).ok()?;
-            self.lost += 1;
-        }
-        self.lost += bytes.rest().len() as u64;
-        None
-    }
+    stream.skip_rest(len);
+    Some(())
 }
 
 /// The length that a frame gives its message; `None` if it is no frame.
@@ -204,7 +143,7 @@ fn leads_on(mut bytes: Reader) -> bool {
         return false;
     };
     // The magic of the message has been read with its frame.
-    if bytes.skip(len - 4).is_err() || bytes.left() < FRAME_LEN + 4 {
+    if bytes.skip(len - MAGIC_LEN).is_err() || bytes.left() < FRAME_LEN + MAGIC_LEN {
         return true;
     }
     message_len(&mut bytes).is_some()
