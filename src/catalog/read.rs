@@ -358,9 +358,14 @@ fn pipe(r: &mut Reader, table: &Table) -> ReadNamed<PipeEntry> {
         about: optional(r, table, "about"),
         source: required(r, table, "source"),
     };
+    named(r, table, "name", entry)
+}
+
+/// An entry with the line of the key that names it, and the service that the table ties it to.
+fn named<T>(r: &mut Reader, table: &Table, key: &str, entry: T) -> ReadNamed<T> {
     ReadNamed {
         entry,
-        place: table.place_of(r, "name"),
+        place: table.place_of(r, key),
         service: r.text(table, "service"),
     }
 }
@@ -373,11 +378,7 @@ fn class(r: &mut Reader, table: &Table) -> ReadNamed<ClassEntry> {
         about: optional(r, table, "about"),
         source: required(r, table, "source"),
     };
-    ReadNamed {
-        entry,
-        place: table.place_of(r, "uuid"),
-        service: r.text(table, "service"),
-    }
+    named(r, table, "uuid", entry)
 }
 
 fn mailslot(r: &mut Reader, table: &Table) -> ReadNamed<MailslotEntry> {
@@ -387,11 +388,7 @@ fn mailslot(r: &mut Reader, table: &Table) -> ReadNamed<MailslotEntry> {
         about: optional(r, table, "about"),
         source: required(r, table, "source"),
     };
-    ReadNamed {
-        entry,
-        place: table.place_of(r, "name"),
-        service: r.text(table, "service"),
-    }
+    named(r, table, "name", entry)
 }
 
 fn netbios_name(r: &mut Reader, table: &Table) -> ReadNamed<NetbiosNameEntry> {
@@ -416,11 +413,7 @@ fn netbios_name(r: &mut Reader, table: &Table) -> ReadNamed<NetbiosNameEntry> {
         service: None,
         source: required(r, table, "source"),
     };
-    ReadNamed {
-        entry,
-        place: table.place_of(r, "suffix"),
-        service: r.text(table, "service"),
-    }
+    named(r, table, "suffix", entry)
 }
 
 /// The required `name` of `what`, in which one `*` may stand for some text.
