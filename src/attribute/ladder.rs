@@ -1,6 +1,6 @@
 //! The ladder: from what a flow proved to its label, the strongest ground first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
@@ -98,9 +98,7 @@ impl Ladder<'_> {
         if tenants.is_empty() || case.spoken.is_some_and(|spoken| !is_rpc(spoken)) {
             return None;
         }
-        let mut services: Vec<ServiceId> = tenants.iter().filter_map(|t| t.service).collect();
-        services.sort_unstable();
-        services.dedup();
+        let services = distinct(tenants.iter().filter_map(|t| t.service));
         let service = match services[..] {
             [only] => Some(only),
             _ => None,
@@ -119,13 +117,10 @@ impl Ladder<'_> {
         if reached.is_empty() {
             reached = self.alone(case, service, "RPC", Basis::Endpoint);
         }
-        let mut candidates = match service {
-            Some(_) => map.former_services(case.server, protocol),
+        let candidates = match service {
+            Some(_) => distinct(map.former_services(case.server, protocol).into_iter()),
             None => services,
         };
-        candidates.retain(|candidate| Some(*candidate) != service);
-        candidates.sort_unstable();
-        candidates.dedup();
         Some(Label {
             service,
             application: Some("RPC".to_owned()),
@@ -318,13 +313,12 @@ impl Ladder<'_> {
                 .iter()
                 .any(|known| known.fact == Fact::PortsConfigurable)
         };
-        let mut services: Vec<ServiceId> = (self.catalog.speaks_of(spoken).iter())
-            .map(|known| known.service)
-            .filter(may_move)
-            .collect();
-        services.sort_unstable();
-        services.dedup();
-        services
+        let speaking = self
+            .catalog
+            .speaks_of(spoken)
+            .iter()
+            .map(|known| known.service);
+        distinct(speaking.filter(may_move))
     }
 
     fn service_of(&self, interface: Interface) -> Option<ServiceId> {
@@ -502,6 +496,12 @@ impl Ladder<'_> {
 fn first(service: ServiceId, mut reached: Vec<Reached>) -> Vec<Reached> {
     reached.sort_by_key(|known| known.service != Some(service));
     reached
+}
+
+/// Each service once, in the order of the catalog.
+fn distinct(services: impl Iterator<Item = ServiceId>) -> Vec<ServiceId> {
+    let services: BTreeSet<ServiceId> = services.collect();
+    services.into_iter().collect()
 }
 
 /// Whether the label rests on a transfer that was agreed on: nothing said later changes that.
