@@ -281,7 +281,7 @@ impl Ladder<'_> {
         };
         let ground = listed
             .iter()
-            .find(|known| !known.quirk)
+            .find(|known| !known.quirk && (case.spoken.is_some() || !known.only_if_spoken))
             .map(|known| Ground {
                 kind: EvidenceKind::Port,
                 value: listener_text(case.server, protocol),
@@ -555,7 +555,7 @@ fn carries_pipes(spoken: Option<Protocol>) -> bool {
 fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
     match spoken {
         Some(spoken) => known.speaks.contains(&spoken),
-        None => true,
+        None => !known.only_if_spoken,
     }
 }
 

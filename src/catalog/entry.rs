@@ -57,10 +57,14 @@ pub struct PortRow {
     pub speaks: Vec<Protocol>,
     /// Whether it is marked to own the socket among the services that list this port.
     pub listener: bool,
+    /// Whether it counts only where a payload is seen to speak one of these.
+    pub only_if_spoken: bool,
     /// Whether the source prints the row although it does not occur on the wire.
     pub quirk: bool,
     /// What else is to be said of the row.
     pub note: Option<String>,
+    /// Where the row's facts come from, where that is not the service's source: it was added.
+    pub source: Option<String>,
 }
 
 /// What a port row names.
@@ -192,6 +196,8 @@ pub struct PortUse {
     pub listener: bool,
     /// Whether other services list the port as well.
     pub shared: bool,
+    /// Whether the row counts only where a payload is seen to speak one of these protocols.
+    pub only_if_spoken: bool,
     /// Whether the source prints the row although it does not occur on the wire.
     pub quirk: bool,
 }

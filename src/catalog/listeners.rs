@@ -32,6 +32,7 @@ impl Listeners {
                 speaks: row.speaks.clone(),
                 listener: row.listener,
                 shared: false,
+                only_if_spoken: row.only_if_spoken,
                 quirk: row.quirk,
             },
             layer,

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
-    ClassEntry, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, Service,
-    ServiceId,
+    ClassEntry, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, PortRow,
+    Service, ServiceId,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::listeners::Listeners;
-use crate::catalog::read::{Entries, ReadInterface, ReadNamed, ReadService};
+use crate::catalog::read::{Entries, ReadInterface, ReadMorePorts, ReadNamed, ReadService};
 use crate::catalog::table::Placed;
 use crate::catalog::{Catalog, Lookups, Patterns, folded, plain_mailslot, plain_pipe};
 use crate::model::netbios::NameKind;
@@ -87,8 +87,15 @@ impl<T> Named<T> {
     }
 }
 
+/// A service whose port rows may be of several layers.
 struct LayeredService {
-    read: ReadService,
+    entry: Service,
+    rows: Vec<LayeredRow>,
+}
+
+struct LayeredRow {
+    row: PortRow,
+    place: Place,
     layer: usize,
 }
 
@@ -97,6 +104,9 @@ impl Merge {
     pub fn add(&mut self, layer: Entries) {
         self.layers += 1;
         self.add_services(layer.services);
+        for more in layer.more_ports {
+            self.add_more_ports(more);
+        }
         self.add_interfaces(layer.interfaces);
         let faults = &mut self.faults;
         let pipe_name = |pipe: &PipeEntry| plain_pipe(&pipe.name);
@@ -109,10 +119,10 @@ impl Merge {
 
     fn add_services(&mut self, services: Vec<ReadService>) {
         let mut ids: HashMap<String, usize> = (self.services.iter().enumerate())
-            .map(|(at, service)| (folded(&service.read.entry.id), at))
+            .map(|(at, service)| (folded(&service.entry.id), at))
             .collect();
         let mut taken: HashMap<String, Place> = HashMap::new();
-        for read in services {
+        for mut read in services {
             let id = folded(&read.entry.id);
             if !self.take("service", &id, &read.id_place, &mut taken) {
                 continue;
@@ -130,11 +140,47 @@ impl Merge {
                     self.names.insert(alias, at);
                 }
             }
-            let layer = self.layers;
-            let service = LayeredService { read, layer };
+            let rows = std::mem::take(&mut read.entry.ports);
+            let service = LayeredService {
+                entry: read.entry,
+                rows: Vec::new(),
+            };
             match self.services.get_mut(at) {
                 Some(earlier) => *earlier = service,
                 None => self.services.push(service),
+            }
+            self.add_rows(at, rows.into_iter().zip(read.row_places));
+        }
+    }
+
+    /// Rows for a service of this layer or an earlier one.
+    fn add_more_ports(&mut self, more: ReadMorePorts) {
+        // A missing name is a fault already.
+        let Some(name) = more.service else { return };
+        match self.names.get(&folded(&name.value)).copied() {
+            Some(at) => self.add_rows(at, more.rows.into_iter()),
+            None => self.fault(name.place, FaultKind::UnknownService(name.value)),
+        }
+    }
+
+    /// Adds rows to a service: one of the same port and application replaces that of an earlier
+    /// layer, and is a fault within a layer.
+    fn add_rows(&mut self, at: usize, rows: impl Iterator<Item = (PortRow, Place)>) {
+        let layer = self.layers;
+        for (row, place) in rows {
+            let known = &mut self.services[at].rows;
+            let added = LayeredRow { row, place, layer };
+            let same = known.iter_mut().find(|known| {
+                (known.row.at, &known.row.application) == (added.row.at, &added.row.application)
+            });
+            match same {
+                None => known.push(added),
+                Some(same) if same.layer < layer => *same = added,
+                Some(same) => {
+                    let what = format!("port row {} {}", added.row.application, added.row.at);
+                    let first = same.place.clone();
+                    self.fault(added.place, FaultKind::Duplicate { what, first });
+                }
             }
         }
     }
@@ -207,7 +253,12 @@ impl Merge {
         let netbios_names = std::mem::take(&mut self.netbios_names);
         let netbios_names = self.resolve_all(netbios_names, |name, service| name.service = service);
 
-        let services: Vec<Service> = self.services.into_iter().map(|s| s.read.entry).collect();
+        let services: Vec<Service> = (self.services.into_iter())
+            .map(|mut service| {
+                service.entry.ports = service.rows.into_iter().map(|known| known.row).collect();
+                service.entry
+            })
+            .collect();
         // A display name finds its service unless it is another's id or alias; the first has it.
         let names = self.names.into_iter();
         lookups.names = names.map(|(name, at)| (name, service_id(at))).collect();
@@ -259,9 +310,8 @@ impl Merge {
     fn place_ports(&mut self, lookups: &mut Lookups) {
         let mut found = Listeners::default();
         for (at, service) in self.services.iter().enumerate() {
-            let rows = service.read.entry.ports.iter();
-            for (row, place) in rows.zip(&service.read.row_places) {
-                found.add(service_id(at), row, service.layer, place);
+            for LayeredRow { row, place, layer } in &service.rows {
+                found.add(service_id(at), row, *layer, place);
             }
         }
         for (listens, uses, fault) in found.settle() {

@@ -127,6 +127,8 @@ impl Patterns {
 pub struct Contents {
     /// `[[service]]`.
     pub services: usize,
+    /// `[[more_ports]]`.
+    pub more_ports: usize,
     /// `[[interface]]`.
     pub interfaces: usize,
     /// `[[pipe]]`.
@@ -146,9 +148,10 @@ impl Catalog {
     }
 
     /// The built-in catalog with the entries of `extra` files, in their order. A service of the
-    /// same id, an interface of the same UUID and version, a class of the same UUID, a pipe or
-    /// mailslot of the same name and a NetBIOS name of the same suffix, name and kind replace the
-    /// earlier entry whole; anything else is added.
+    /// same id, a port row of the same service, port and application, an interface of the same
+    /// UUID and version, a class of the same UUID, a pipe or mailslot of the same name and a
+    /// NetBIOS name of the same suffix, name and kind replace the earlier entry whole; anything
+    /// else is added.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
@@ -187,6 +190,7 @@ impl Catalog {
         let (entries, _) = read_file(path);
         Ok(Contents {
             services: entries.services.len(),
+            more_ports: entries.more_ports.len(),
             interfaces: entries.interfaces.len(),
             pipes: entries.pipes.len(),
             classes: entries.classes.len(),

@@ -3,9 +3,6 @@
 //! Every entry is returned, faulty ones too, so that a reference to it is not a fault of its own;
 //! a catalog is made only if there is no fault at all. Next is `merge.rs`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use crate::catalog::entry::{
     Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
     PipeEntry, PortRange, PortRow, Service, Version,
@@ -19,6 +16,7 @@ use crate::model::uuid::Uuid;
 
 const FILE_KEYS: &[&str] = &[
     "service",
+    "more_ports",
     "interface",
     "pipe",
     "class",
@@ -35,12 +33,14 @@ const SERVICE_KEYS: &[&str] = &[
     "port",
     "behaviour",
 ];
+const MORE_PORTS_KEYS: &[&str] = &["service", "source", "port"];
 const PORT_KEYS: &[&str] = &[
     "application",
     "protocol",
     "port",
     "speaks",
     "listener",
+    "only_if_spoken",
     "quirk",
     "note",
 ];
@@ -70,6 +70,7 @@ const A_PORT: &str = "a port from 1 to 65535";
 #[derive(Default)]
 pub(super) struct Entries {
     pub services: Vec<ReadService>,
+    pub more_ports: Vec<ReadMorePorts>,
     pub interfaces: Vec<ReadInterface>,
     pub pipes: Vec<ReadNamed<PipeEntry>>,
     pub classes: Vec<ReadNamed<ClassEntry>>,
@@ -81,6 +82,7 @@ impl Entries {
     /// Adds the entries of another file of the same layer.
     pub fn extend(&mut self, other: Entries) {
         self.services.extend(other.services);
+        self.more_ports.extend(other.more_ports);
         self.interfaces.extend(other.interfaces);
         self.pipes.extend(other.pipes);
         self.classes.extend(other.classes);
@@ -95,6 +97,12 @@ pub(super) struct ReadService {
     pub id_place: Place,
     pub alias_places: Vec<Place>,
     pub row_places: Vec<Place>,
+}
+
+/// Port rows for a service that is still a name, and their lines.
+pub(super) struct ReadMorePorts {
+    pub service: Option<Placed<String>>,
+    pub rows: Vec<(PortRow, Place)>,
 }
 
 /// An interface whose service is still a name.
@@ -119,6 +127,7 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
 
     let root = reader.root(&parsed, FILE_KEYS);
     let services = reader.tables(&root, "service", "[[service]]", SERVICE_KEYS);
+    let more_ports = reader.tables(&root, "more_ports", "[[more_ports]]", MORE_PORTS_KEYS);
     let interfaces = reader.tables(&root, "interface", "[[interface]]", INTERFACE_KEYS);
     let pipes = reader.tables(&root, "pipe", "[[pipe]]", PIPE_KEYS);
     let classes = reader.tables(&root, "class", "[[class]]", CLASS_KEYS);
@@ -127,6 +136,7 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
     let r = &mut reader;
     let entries = Entries {
         services: services.iter().map(|t| service(r, t, origin)).collect(),
+        more_ports: more_ports.iter().map(|t| self::more_ports(r, t)).collect(),
         interfaces: interfaces.iter().map(|t| interface(r, t)).collect(),
         pipes: pipes.iter().map(|t| pipe(r, t)).collect(),
         classes: classes.iter().map(|t| class(r, t)).collect(),
@@ -147,11 +157,9 @@ pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Faul
 
 fn service(r: &mut Reader, table: &Table, origin: Origin) -> ReadService {
     let aliases = r.texts(table, "aliases");
-    let rows = r.tables(table, "port", "[[service.port]]", PORT_KEYS);
+    let rows = port_rows(r, table, "[[service.port]]");
     let behaviours = r.tables(table, "behaviour", "[[service.behaviour]]", BEHAVIOUR_KEYS);
-    let ports: Vec<PortRow> = rows.iter().map(|row| port_row(r, row)).collect();
-    let row_places: Vec<Place> = rows.iter().map(|row| row.place.clone()).collect();
-    note_repeated_rows(r, &ports, &row_places);
+    let (ports, row_places) = rows.into_iter().unzip();
     let entry = Service {
         id: required(r, table, "id"),
         name: required(r, table, "name"),
@@ -171,20 +179,24 @@ fn service(r: &mut Reader, table: &Table, origin: Origin) -> ReadService {
     }
 }
 
-fn note_repeated_rows(r: &mut Reader, rows: &[PortRow], places: &[Place]) {
-    let mut seen: HashMap<(Listens, &str), &Place> = HashMap::new();
-    for (row, place) in rows.iter().zip(places) {
-        match seen.entry((row.at, &row.application)) {
-            Entry::Vacant(free) => {
-                free.insert(place);
-            }
-            Entry::Occupied(first) => {
-                let what = format!("port row {} {}", row.application, row.at);
-                let first = (*first.get()).clone();
-                r.fault_at(place.clone(), FaultKind::Duplicate { what, first });
-            }
-        }
+/// `[[more_ports]]`: rows for a service whose entry stands elsewhere, all of one source.
+fn more_ports(r: &mut Reader, table: &Table) -> ReadMorePorts {
+    r.must_have(table, "port");
+    let source = required(r, table, "source");
+    let service = r.required_text(table, "service");
+    let mut rows = port_rows(r, table, "[[more_ports.port]]");
+    for (row, _) in &mut rows {
+        row.source = Some(source.clone());
     }
+    ReadMorePorts { service, rows }
+}
+
+/// The `port` rows of a table, each with its line.
+fn port_rows(r: &mut Reader, table: &Table, head: &'static str) -> Vec<(PortRow, Place)> {
+    let rows = r.tables(table, "port", head, PORT_KEYS);
+    (rows.iter())
+        .map(|row| (port_row(r, row), row.place.clone()))
+        .collect()
 }
 
 fn port_row(r: &mut Reader, table: &Table) -> PortRow {
@@ -200,8 +212,10 @@ fn port_row(r: &mut Reader, table: &Table) -> PortRow {
         at: listens(r, table),
         speaks,
         listener: r.flag(table, "listener"),
+        only_if_spoken: r.flag(table, "only_if_spoken"),
         quirk: r.flag(table, "quirk"),
         note: optional(r, table, "note"),
+        source: None,
     }
 }
 

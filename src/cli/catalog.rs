@@ -151,6 +151,7 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
     let line = Checked {
         file: file.display().to_string(),
         services: found.services,
+        more_ports: found.more_ports,
         interfaces: found.interfaces,
         pipes: found.pipes,
         classes: found.classes,
@@ -162,10 +163,11 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}; \
+            "{}: services {}, more ports {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}; \
              no fault",
             escape(&line.file),
             line.services,
+            line.more_ports,
             line.interfaces,
             line.pipes,
             line.classes,
@@ -181,6 +183,7 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
 struct Checked {
     file: String,
     services: usize,
+    more_ports: usize,
     interfaces: usize,
     pipes: usize,
     classes: usize,
@@ -203,6 +206,8 @@ struct PortLine<'a> {
     protocol: &'static str,
     port: PortNumber,
     quirk: bool,
+    note: Option<&'a str>,
+    source: &'a str,
 }
 
 /// A number, or `"dynamic"`.
@@ -219,18 +224,22 @@ impl<'a> ServiceLine<'a> {
             service: &service.id,
             service_name: &service.name,
             source: &service.source,
-            ports: service.ports.iter().map(PortLine::new).collect(),
+            ports: (service.ports.iter())
+                .map(|row| PortLine::new(service, row))
+                .collect(),
         }
     }
 }
 
 impl<'a> PortLine<'a> {
-    fn new(row: &'a PortRow) -> PortLine<'a> {
+    fn new(service: &'a Service, row: &'a PortRow) -> PortLine<'a> {
         PortLine {
             application: &row.application,
             protocol: row.at.protocol_name(),
             port: PortNumber::of(row.at),
             quirk: row.quirk,
+            note: row.note.as_deref(),
+            source: row.source.as_deref().unwrap_or(&service.source),
         }
     }
 }
@@ -296,7 +305,7 @@ fn ports(service: &Service) -> String {
     let mut all: Vec<_> = service.ports.iter().map(|row| row.at.to_string()).collect();
     all.dedup();
     match all.is_empty() {
-        true => "over RPC or another service's port".to_owned(),
+        true => "no port of its own".to_owned(),
         false => all.join(", "),
     }
 }
@@ -368,14 +377,7 @@ fn service_text(
     if let Some(source) = &service.id_source {
         writeln_wrapped(out, &format!("source of the id: {}", escape(source)))?;
     }
-    if !service.ports.is_empty() {
-        writeln!(out, "\nports")?;
-    }
-    for row in &service.ports {
-        let quirk = if row.quirk { "  (not on the wire)" } else { "" };
-        let at = row.at.to_string();
-        writeln!(out, "    {at:<14}{}{quirk}", escape(&row.application))?;
-    }
+    ports_text(out, service)?;
     if !interfaces.is_empty() {
         writeln!(out, "\ninterfaces")?;
     }
@@ -388,6 +390,25 @@ fn service_text(
     }
     for behaviour in &service.behaviour {
         writeln_wrapped(out, &escape(&behaviour.note))?;
+    }
+    Ok(())
+}
+
+/// The port rows, those that were added beneath their source.
+fn ports_text(out: &mut impl Write, service: &Service) -> io::Result<()> {
+    for rows in service
+        .ports
+        .chunk_by(|one, next| one.source == next.source)
+    {
+        writeln!(out, "\nports")?;
+        if let Some(source) = &rows[0].source {
+            writeln_wrapped(out, &format!("source: {}", escape(source)))?;
+        }
+        for row in rows {
+            let quirk = if row.quirk { "  (not on the wire)" } else { "" };
+            let at = row.at.to_string();
+            writeln!(out, "    {at:<14}{}{quirk}", escape(&row.application))?;
+        }
     }
     Ok(())
 }
