@@ -63,7 +63,9 @@ fn the_founding_article_has_62_services_and_172_rows() {
         .collect();
     assert_eq!(founding.len(), 62);
     assert!(founding.iter().all(|(_, s)| s.about.is_some()));
-    let rows: Vec<_> = founding.iter().flat_map(|(_, s)| &s.ports).collect();
+    let rows = founding.iter().flat_map(|(_, s)| &s.ports);
+    // A row with a source of its own was added to the article's.
+    let rows: Vec<_> = rows.filter(|row| row.source.is_none()).collect();
     assert_eq!(rows.len(), 172);
     let dynamic = rows.iter().filter(|r| matches!(r.at, Listens::Dynamic(_)));
     assert_eq!(dynamic.count(), 16);
@@ -77,11 +79,144 @@ fn the_founding_article_has_62_services_and_172_rows() {
 }
 
 #[test]
-fn only_founding_services_have_built_in_rows() {
+fn a_built_in_row_is_the_founding_articles_or_has_a_source_of_its_own() {
     let catalog = Catalog::built_in();
     for (_, service) in catalog.services() {
-        let is_founding = service.origin == Origin::Founding;
-        assert_eq!(!service.ports.is_empty(), is_founding, "{}", service.id);
+        let article = service.source == "Microsoft KB 832017";
+        assert_eq!(
+            article,
+            service.origin == Origin::Founding,
+            "{}",
+            service.id
+        );
+        for row in &service.ports {
+            let added = (row.source.as_deref()).is_some_and(|source| !source.trim().is_empty());
+            assert!(article || added, "{} {}", service.id, row.at);
+        }
+    }
+}
+
+#[test]
+fn no_id_and_no_row_stands_twice_whatever_the_case() {
+    let catalog = Catalog::built_in();
+    let mut ids = HashSet::new();
+    for (_, service) in catalog.services() {
+        assert!(
+            ids.insert(service.id.to_ascii_lowercase()),
+            "{}",
+            service.id
+        );
+        let mut rows = HashSet::new();
+        for row in &service.ports {
+            let application = row.application.to_ascii_lowercase();
+            assert!(
+                rows.insert((row.at, application)),
+                "{} {}",
+                service.id,
+                row.at
+            );
+        }
+    }
+}
+
+#[test]
+fn todays_windows_listens_on_ports_that_the_founding_article_lacks() {
+    let catalog = Catalog::built_in();
+    for (protocol, port, id) in [
+        (UDP, 443, "W3SVC"),
+        (TCP, 464, "kdc"),
+        (UDP, 464, "kdc"),
+        (UDP, 547, "DHCPServer"),
+        (TCP, 587, "Exchange"),
+        (TCP, 647, "DHCPServer"),
+        (TCP, 808, "NetTcpPortSharing"),
+        (UDP, 1434, "SQLBrowser"),
+        (TCP, 1434, "MSSQLSERVER"),
+        (TCP, 1688, "sppsvc"),
+        (TCP, 2049, "NfsService"),
+        (TCP, 2179, "vmms"),
+        (TCP, 2382, "SQLBrowser"),
+        (TCP, 2383, "MSSQLServerOLAPService"),
+        (TCP, 2701, "Wuser32"),
+        (TCP, 3260, "WinTarget"),
+        (TCP, 3343, "ClusSvc"),
+        (UDP, 3389, "TermService"),
+        (UDP, 3391, "TSGateway"),
+        (UDP, 3544, "iphlpsvc"),
+        (UDP, 3702, "FDResPub"),
+        (TCP, 5022, "MSSQLSERVER"),
+        (UDP, 5353, "Dnscache"),
+        (UDP, 5355, "Dnscache"),
+        (TCP, 5357, "FDResPub"),
+        (TCP, 5445, "lanmanserver"),
+        (TCP, 5722, "DFSR"),
+        (TCP, 5723, "HealthService"),
+        (TCP, 5985, "WinRM"),
+        (TCP, 5986, "WinRM"),
+        (TCP, 6516, "ServerManagementGateway"),
+        (TCP, 6600, "vmms"),
+        (TCP, 7680, "DoSvc"),
+        (TCP, 8005, "CcmExec"),
+        (TCP, 8530, "WsusService"),
+        (TCP, 8531, "WsusService"),
+        (TCP, 9389, "ADWS"),
+        (TCP, 10123, "SMS_EXECUTIVE"),
+        (TCP, 32843, "SharePoint"),
+        (TCP, 49443, "adfssrv"),
+    ] {
+        let uses = catalog.port(protocol, port);
+        let listener = uses.first().map(|u| catalog.service(u.service).id.as_str());
+        assert_eq!(listener, Some(id), "{port}/{protocol}");
+    }
+}
+
+#[test]
+fn a_port_that_the_founding_article_gives_to_one_service_stays_its_alone_but_for_one() {
+    let catalog = Catalog::built_in();
+    let mut shared = HashSet::new();
+    for (_, service) in catalog.services() {
+        let article = service
+            .ports
+            .iter()
+            .filter(|row| row.source.is_none() && !row.quirk);
+        for row in article {
+            let Listens::Port(protocol, port) = row.at else {
+                continue;
+            };
+            let uses = catalog.port(protocol, port);
+            let services = |added: bool| {
+                let of = uses.iter().filter(|u| {
+                    let rows = &catalog.service(u.service).ports;
+                    (rows.iter()).any(|r| r.at == row.at && r.source.is_some() == added)
+                });
+                of.map(|u| u.service).collect::<HashSet<_>>().len()
+            };
+            if services(false) == 1 && services(true) > 0 {
+                shared.insert(row.at.to_string());
+            }
+        }
+    }
+    assert_eq!(shared, HashSet::from(["2701/tcp".to_owned()]));
+}
+
+#[test]
+fn services_known_by_their_interfaces_alone_are_found() {
+    let catalog = Catalog::built_in();
+    for (name, id) in [
+        ("Task Scheduler", "Schedule"),
+        ("WMI", "Winmgmt"),
+        ("services.exe", "SCM"),
+        ("Remote Registry", "RemoteRegistry"),
+        ("Windows Event Log", "Eventlog"),
+        ("Virtual Disk", "vds"),
+        ("Workstation", "LanmanWorkstation"),
+        ("Encrypting File System (EFS)", "EFS"),
+    ] {
+        assert_eq!(id_of(&catalog, name), Some(id), "{name}");
+        let service = catalog.find(name).expect("it was found");
+        let exported = (catalog.interfaces().iter()).any(|entry| entry.service == Some(service));
+        assert!(exported, "{name}");
+        assert!(catalog.service(service).about.is_some(), "{name}");
     }
 }
 
@@ -156,7 +291,7 @@ fn each_shared_port_has_exactly_one_listener_and_it_comes_first() {
         }
     }
     let shared = listed.iter().filter(|(_, services)| services.len() > 1);
-    assert_eq!(shared.count(), 20);
+    assert_eq!(shared.count(), 23);
     for ((protocol, port), services) in listed {
         let uses = catalog.port(protocol, port);
         let listeners: HashSet<_> = (uses.iter().filter(|u| u.listener))
@@ -360,30 +495,32 @@ fn every_entry_has_a_source() {
     assert!(catalog.netbios_names().iter().all(|e| !e.source.is_empty()));
 }
 
-const WINRM: &str = r#"
+const GOPHER: &str = r#"
 [[service]]
-id = "WinRM"
-name = "Windows Remote Management"
-source = "MS-WSMV 2.1"
-port = [{ application = "HTTP", protocol = "tcp", port = 5985, speaks = ["http"] }]
+id = "Gopher"
+name = "Gopher Server"
+source = "RFC 1436"
+port = [{ application = "Gopher", protocol = "tcp", port = 70, speaks = ["http"] }]
 "#;
 
 #[test]
 fn a_new_service_is_added_after_the_built_in_ones() {
-    let catalog = load(&[WINRM]).expect("no faults");
+    let catalog = load(&[GOPHER]).expect("no faults");
     let (id, last) = catalog.services().last().expect("services");
-    assert_eq!(last.id, "WinRM");
+    assert_eq!(last.id, "Gopher");
     assert_eq!(last.origin, Origin::User);
-    let uses = catalog.port(TCP, 5985);
+    let uses = catalog.port(TCP, 70);
     assert_eq!((uses[0].service, uses[0].listener), (id, true));
 }
 
 #[test]
 fn a_service_of_the_same_id_replaces_the_earlier_one_and_the_last_file_wins() {
-    let first = WINRM.replace("WinRM", "telnet");
-    let last = WINRM.replace("WinRM", "TLNTSVR").replace("5985", "2323");
+    let first = GOPHER.replace("Gopher\"", "telnet\"");
+    let last = GOPHER
+        .replace("Gopher\"", "TLNTSVR\"")
+        .replace("70", "2323");
     let built_in = Catalog::built_in();
-    for texts in [[first.as_str(), &last], [WINRM, &last]] {
+    for texts in [[first.as_str(), &last], [GOPHER, &last]] {
         let catalog = load(&texts).expect("no faults");
         let telnet = catalog.find("TlntSvr").expect("still there");
         assert_eq!(Some(telnet), built_in.find("TlntSvr"));
@@ -398,16 +535,47 @@ fn a_service_of_the_same_id_replaces_the_earlier_one_and_the_last_file_wins() {
 
 #[test]
 fn a_later_mark_takes_a_shared_port_from_its_listener() {
-    let joined = WINRM.replace("5985", "445");
+    let joined = GOPHER.replace("70", "445");
     let catalog = load(&[&joined]).expect("no faults");
     let owner = |c: &Catalog| c.service(c.port(TCP, 445)[0].service).id.clone();
     assert_eq!(owner(&catalog), "lanmanserver");
 
     let taken = joined.replace("speaks", "listener = true, speaks");
     let catalog = load(&[&taken]).expect("no faults");
-    assert_eq!(owner(&catalog), "WinRM");
+    assert_eq!(owner(&catalog), "Gopher");
     let listeners = catalog.port(TCP, 445).iter().filter(|u| u.listener);
     assert_eq!(listeners.count(), 1);
+}
+
+#[test]
+fn more_ports_are_added_to_a_service_of_an_earlier_file_and_replace_its_rows_of_that_name() {
+    let more = |row: &str| {
+        format!("[[more_ports]]\nservice = 'print spooler'\nsource = 'x'\nport = [{{ {row} }}]\n")
+    };
+    let aliased = "[[service]]\nid = 'Q'\nname = 'q'\naliases = ['Print Spooler']\nsource = 'x'\n";
+    let added = more("application = 'Raw', protocol = 'tcp', port = 9100");
+    let catalog = load(&[aliased, &added]).expect("no faults");
+    let uses = catalog.port(TCP, 9100);
+    assert_eq!(catalog.service(uses[0].service).id, "Q");
+
+    let to = |row: &str| more(row).replace("print spooler", "SPOOLER");
+    let added = to("application = 'Raw', protocol = 'tcp', port = 9100");
+    let again = to("application = 'Raw', protocol = 'tcp', port = 9100, speaks = ['lpd']");
+    let catalog = load(&[&added, &again]).expect("no faults");
+    let uses = catalog.port(TCP, 9100);
+    assert_eq!(catalog.service(uses[0].service).id, "Spooler");
+    assert_eq!(uses.len(), 1);
+    assert_eq!(uses[0].speaks, [Protocol::Lpd]);
+    let taken = to("application = 'Jobs', protocol = 'tcp', port = 445, listener = true");
+    let catalog = load(&[&taken]).expect("no faults");
+    assert_eq!(
+        catalog.service(catalog.port(TCP, 445)[0].service).id,
+        "Spooler"
+    );
+    // A service that is replaced is replaced with the rows that were added to it.
+    let anew = "[[service]]\nid = 'Spooler'\nname = 'n'\nsource = 'x'\n";
+    let catalog = load(&[&added, anew]).expect("no faults");
+    assert!(catalog.port(TCP, 9100).is_empty());
 }
 
 #[test]
@@ -633,6 +801,30 @@ fn every_kind_of_fault_is_named_with_its_line() {
             "0.toml:7: port row A 1/tcp stands already at 0.toml:6; keep",
         ),
         (
+            "[[more_ports]]\nservice = 'nobody'\nsource = 'x'\nport = []\n".to_owned(),
+            "0.toml:2: unknown service \"nobody\"; use the id or alias",
+        ),
+        (
+            "[[more_ports]]\nservice = 'Spooler'\nport = []\n".to_owned(),
+            "0.toml:1: [[more_ports]] has no `source`; add",
+        ),
+        (
+            "[[more_ports]]\nsource = 'x'\nport = []\n".to_owned(),
+            "0.toml:1: [[more_ports]] has no `service`; add",
+        ),
+        (
+            "[[more_ports]]\nservice = 'Spooler'\nsource = 'x'\n".to_owned(),
+            "0.toml:1: [[more_ports]] has no `port`; add",
+        ),
+        (
+            "[[more_ports]]\nservice = 'Spooler'\nsource = 'x'\nport = [{ application = 'A', protocol = 'tcp' }]\n".to_owned(),
+            "0.toml:4: [[more_ports.port]] has no `port`; add",
+        ),
+        (
+            twice("[[more_ports]]\nservice = 'Spooler'\nsource = 'x'\nport = [{ application = 'A', protocol = 'tcp', port = 1 }]\n"),
+            "0.toml:8: port row A 1/tcp stands already at 0.toml:4; keep",
+        ),
+        (
             twice(&interface("")),
             "0.toml:6: interface 00000000-0000-0000-0000-000000000001 stands already at 0.toml:2;",
         ),
@@ -743,16 +935,17 @@ fn a_file_that_cannot_be_read_is_one_fault_without_a_line() {
 fn a_checked_file_tells_how_much_it_holds() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("extra.toml");
-    fs::write(&path, WINRM).expect("a new file");
+    fs::write(&path, GOPHER).expect("a new file");
     let contents = Catalog::check(&path).expect("no faults");
     assert_eq!(
         [
             contents.services,
+            contents.more_ports,
             contents.interfaces,
             contents.pipes,
             contents.classes
         ],
-        [1, 0, 0, 0]
+        [1, 0, 0, 0, 0]
     );
 }
 

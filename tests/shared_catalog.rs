@@ -56,7 +56,8 @@ fn port_rows_equal_the_founding_articles() {
     let catalog = Catalog::built_in();
     let mut ours = BTreeSet::new();
     for (_, service) in catalog.services() {
-        for row in &service.ports {
+        // A row with a source of its own was added to the article's.
+        for row in service.ports.iter().filter(|row| row.source.is_none()) {
             let number = row
                 .at
                 .number()

@@ -44,6 +44,16 @@ const BUILT_IN: &[(&str, &str, Origin)] = &[
         Origin::Windows,
     ),
     (
+        "catalog/roles.toml",
+        include_str!("../../catalog/roles.toml"),
+        Origin::Windows,
+    ),
+    (
+        "catalog/ports.toml",
+        include_str!("../../catalog/ports.toml"),
+        Origin::Windows,
+    ),
+    (
         "catalog/rpc.toml",
         include_str!("../../catalog/rpc.toml"),
         Origin::Windows,

@@ -347,6 +347,15 @@ const REM_UNKNOWN: Interface = Interface::new(
 );
 
 /// The server tells the client that objects live at a port.
+#[test]
+fn a_row_that_counts_only_if_spoken_names_no_flow_that_cannot_be_read() {
+    let to = |claims: &[Claim]| flow_to(1, (CLIENT, 51000), (SERVER, 49443), claims);
+    let read = labels(Vec::new(), vec![to(&[Claim::Speaks(Protocol::Tls)])]);
+    assert_eq!((read[0].0.as_str(), read[0].1), ("adfssrv", Basis::Port));
+    let unread = labels(Vec::new(), vec![to(&[])]);
+    assert_eq!((unread[0].0.as_str(), unread[0].1), ("-", Basis::None));
+}
+
 fn exported(at: u64, class: Option<Uuid>, interfaces: &[Uuid], port: u16) -> Finding {
     let claim = Claim::Exported {
         class,
