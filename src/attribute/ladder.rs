@@ -7,6 +7,7 @@ use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
+use crate::attribute::pipes;
 use crate::attribute::server;
 use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
 use crate::flow::ended::EndedFlow;
@@ -49,7 +50,7 @@ impl Ladder<'_> {
             .or_else(|| self.by_port(&case))
             .or_else(|| self.by_ip_protocol(&case))
             .unwrap_or_else(|| self.unknown(&case));
-        self.add_pipes(&case, &mut label);
+        pipes::add(flow, self.catalog, &mut label);
         let reached: Vec<_> = label
             .services
             .iter()
@@ -76,10 +77,7 @@ impl Ladder<'_> {
 
     /// A presentation context that the server accepted names the service.
     fn by_content(&self, case: &Case) -> Option<Label> {
-        if carries_pipes(case.spoken) {
-            return None;
-        }
-        let reached = self.reached(case, Basis::Content, None, bound(case.flow));
+        let reached = self.reached(case, Basis::Content, bound(case.flow));
         let service = reached.iter().find_map(|reached| reached.service)?;
         Some(Label {
             service: Some(service),
@@ -113,7 +111,7 @@ impl Ladder<'_> {
         let meant = (tenants.iter())
             .filter_map(|tenant| tenant.export.interface())
             .filter(|interface| services.len() < 2 && self.service_of(*interface) == service);
-        let mut reached = self.reached(case, Basis::Endpoint, None, meant);
+        let mut reached = self.reached(case, Basis::Endpoint, meant);
         if reached.is_empty() {
             reached = self.alone(case, service, "RPC", Basis::Endpoint);
         }
@@ -272,7 +270,7 @@ impl Ladder<'_> {
         let protocol = case.flow.tuple.protocol;
         let is_bare_rpc = case.spoken.is_some_and(is_rpc);
         let services = match is_bare_rpc {
-            true => self.reached(case, Basis::Content, None, bound(case.flow)),
+            true => self.reached(case, Basis::Content, bound(case.flow)),
             false => Vec::new(),
         };
         let listed = match protocol.has_ports() {
@@ -330,7 +328,6 @@ impl Ladder<'_> {
         &self,
         case: &Case,
         basis: Basis,
-        via: Option<&'static str>,
         interfaces: impl Iterator<Item = Interface>,
     ) -> Vec<Reached> {
         let carried = carried(case.flow);
@@ -348,14 +345,14 @@ impl Ladder<'_> {
                     service,
                     application: "RPC".to_owned(),
                     basis,
-                    via,
+                    via: None,
                     interfaces: vec![interface],
                     pipes: Vec::new(),
                     bytes,
                 }),
             }
         }
-        if let ([only], None) = (&mut reached[..], via) {
+        if let [only] = &mut reached[..] {
             only.bytes = case.flow.bytes.iter().sum();
         }
         reached
@@ -381,42 +378,10 @@ impl Ladder<'_> {
         reached.into_iter().collect()
     }
 
-    /// What was reached through pipes: by the interfaces bound in them, else by their names.
-    fn add_pipes(&self, case: &Case, label: &mut Label) {
-        if !carries_pipes(case.spoken) {
-            return;
-        }
-        let through = self.reached(case, Basis::Content, Some("smb"), bound(case.flow));
-        label.services.extend(through);
-        for evidence in &case.flow.evidence {
-            let Claim::OpenedPipe(pipe) = &evidence.claim else {
-                continue;
-            };
-            let Some(service) = self.catalog.pipe(pipe).and_then(|known| known.service) else {
-                continue;
-            };
-            let known = (label.services.iter_mut())
-                .find(|reached| reached.via.is_some() && reached.service == Some(service));
-            match known {
-                Some(known) if known.pipes.contains(pipe) => {}
-                Some(known) => known.pipes.push(pipe.clone()),
-                None => label.services.push(Reached {
-                    service: Some(service),
-                    application: "RPC".to_owned(),
-                    basis: Basis::Content,
-                    via: Some("smb"),
-                    interfaces: Vec::new(),
-                    pipes: vec![pipe.clone()],
-                    bytes: 0,
-                }),
-            }
-        }
-    }
-
     /// What the flow itself proved, added to what the label rests on; in the order of the frames,
     /// what the whole flow proves last.
     fn add_evidence(&self, case: &Case, label: &mut Label) {
-        let bound: Vec<Interface> = bound(case.flow).collect();
+        let bound: Vec<Interface> = bound(case.flow).chain(pipes::bound(case.flow)).collect();
         let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case.server));
         label.evidence.extend(own);
         label
@@ -432,7 +397,9 @@ impl Ladder<'_> {
             Claim::Offered(i) if !bound.contains(i) => {
                 (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
             }
-            Claim::OpenedPipe(pipe) => (EvidenceKind::SmbPipe, pipe.clone(), None),
+            Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
+                return pipes::ground(evidence, self.catalog);
+            }
             Claim::Announced(text) => (EvidenceKind::Banner, text.clone(), None),
             Claim::Assigned { by, at, .. } => {
                 let kind = match by {
@@ -450,6 +417,7 @@ impl Ladder<'_> {
                 return netbios::ground(evidence, self.catalog);
             }
             Claim::CarriedToMailslot { .. }
+            | Claim::CarriedInPipe { .. }
             | Claim::Offered(_)
             | Claim::Mapped { .. }
             | Claim::ClientIs(_)
@@ -544,11 +512,6 @@ fn is_rpc(spoken: Protocol) -> bool {
         spoken,
         Protocol::Rpc | Protocol::RpcDatagram | Protocol::RpcHttp
     )
-}
-
-/// Whether the protocol carries named pipes: then interfaces are reached through another service.
-fn carries_pipes(spoken: Option<Protocol>) -> bool {
-    matches!(spoken, Some(Protocol::Smb | Protocol::NetbiosSession))
 }
 
 /// Whether a payload that speaks this, or nothing that is known, may be found at a port.

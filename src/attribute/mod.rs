@@ -8,4 +8,7 @@ pub mod label;
 pub mod ladder;
 pub mod netbios;
 pub mod networks;
+pub mod pipes;
+#[cfg(test)]
+mod samples;
 pub mod server;

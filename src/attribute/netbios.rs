@@ -122,52 +122,9 @@ fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::ended::State;
+    use crate::attribute::samples::{evidence, flow};
     use crate::model::evidence::Direction;
-    use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
     use crate::model::netbios::{NameKind, NetbiosName};
-    use crate::model::packet::{CaptureId, Frame};
-    use crate::model::time::Timestamp;
-
-    fn evidence(claim: Claim) -> Evidence {
-        Evidence {
-            claim,
-            frame: Frame {
-                capture: CaptureId(0),
-                number: 1,
-            },
-            time: Timestamp::from_nanos(0),
-        }
-    }
-
-    fn flow(claims: &[Claim]) -> EndedFlow {
-        let peer = |address: &str| Peer {
-            address: address.parse().expect("an address"),
-            port: 138,
-        };
-        EndedFlow {
-            tuple: FiveTuple {
-                source: peer("10.0.0.1"),
-                destination: peer("10.0.0.255"),
-                protocol: IpProtocol::UDP,
-            },
-            first_frame: evidence(Claim::SentToMailslot(String::new())).frame,
-            start: Timestamp::from_nanos(0),
-            end: Timestamp::from_nanos(0),
-            packets: [1, 1],
-            bytes: [300, 200],
-            state: State::Open,
-            client: None,
-            handshake: None,
-            response: [None; 2],
-            vlan: None,
-            tunnel: None,
-            spi: None,
-            gre_key: None,
-            ttl: [None; 2],
-            evidence: claims.iter().cloned().map(evidence).collect(),
-        }
-    }
 
     fn written(mailslot: &str, bytes: u64) -> [Claim; 2] {
         let mailslot = mailslot.to_owned();

@@ -106,6 +106,24 @@ pub enum Claim {
     },
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
+    /// In a pipe, the server accepted a presentation context for this interface, or answers calls
+    /// to it.
+    BoundInPipe {
+        /// The interface.
+        interface: Interface,
+        /// The pipe, as it was opened; none where its opening was not captured.
+        pipe: Option<String>,
+    },
+    /// This many bytes of messages were about a pipe, both ways; said once for each pipe and
+    /// interface, at the end.
+    CarriedInPipe {
+        /// The pipe, as it was opened; none where its opening was not captured.
+        pipe: Option<String>,
+        /// The interface bound in it that they are counted to; none where none was.
+        interface: Option<Interface>,
+        /// Bytes of the messages, headers included; what opened and closed the pipe, too.
+        bytes: u64,
+    },
     /// The sender in this direction used a NetBIOS name.
     NetbiosName {
         /// The name.

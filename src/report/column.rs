@@ -102,6 +102,8 @@ pub struct Context<'a> {
     pub captures: &'a [Capture],
     /// The capture that the row at hand already names: evidence in it does not name it again.
     pub own: Option<CaptureId>,
+    /// The pipes through which the interfaces at hand were reached: one UUID may mean two.
+    pub pipes: &'a [String],
 }
 
 impl<'a> Context<'a> {
@@ -111,6 +113,7 @@ impl<'a> Context<'a> {
             catalog,
             captures,
             own: None,
+            pipes: &[],
         }
     }
 
@@ -120,6 +123,11 @@ impl<'a> Context<'a> {
             own: Some(own),
             ..self
         }
+    }
+
+    /// The same, for interfaces that were reached through these pipes.
+    pub fn through(self, pipes: &'a [String]) -> Context<'a> {
+        Context { pipes, ..self }
     }
 
     /// The catalog id of a service.
@@ -134,7 +142,8 @@ impl<'a> Context<'a> {
 
     /// The catalog's name for an interface.
     pub fn interface_name(self, interface: Interface) -> Option<&'a str> {
-        self.catalog.interface(interface, None)?.name.as_deref()
+        let pipe = self.pipes.first().map(String::as_str);
+        self.catalog.interface(interface, pipe)?.name.as_deref()
     }
 
     /// The capture of this number, if the run knows it.

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::attribute::label::Ground;
+use crate::attribute::label::{Ground, Reached};
 use crate::catalog::ServiceId;
 use crate::model::uuid::Interface;
 use crate::report::column::{Column, Context, Value};
@@ -80,9 +80,17 @@ pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
         Value::Services(all) => joined(all, |one: &ServiceId| context.service_id(*one).to_owned()),
         Value::Reached(all) => joined(all, |one| match one.service {
             Some(id) => context.service_id(id).to_owned(),
-            None => joined(&one.interfaces, |one| interface(context, *one)).into_owned(),
+            None => nameless(context, one),
         }),
         Value::Evidence(all) => joined(all, |one| ground(context, one)),
+    }
+}
+
+/// What no service is known for, by what was seen of it.
+fn nameless(context: Context, reached: &Reached) -> String {
+    match reached.interfaces.is_empty() {
+        false => joined(&reached.interfaces, |one| interface(context, *one)).into_owned(),
+        true => joined(&reached.pipes, |pipe: &String| guarded(pipe).into_owned()).into_owned(),
     }
 }
 

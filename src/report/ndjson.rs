@@ -91,7 +91,9 @@ fn value(line: &mut Vec<u8>, context: Context, value: Value) {
         Value::Wires(texts) => array(line, texts, |line, text| string(line, text)),
         Value::Interfaces(rows) => array(line, rows, |l, row| object(l, context, INTERFACE, row)),
         Value::Services(rows) => array(line, rows, |l, row| object(l, context, CANDIDATE, row)),
-        Value::Reached(rows) => array(line, rows, |l, row| object(l, context, REACHED, row)),
+        Value::Reached(rows) => array(line, rows, |l, row| {
+            object(l, context.through(&row.pipes), REACHED, row);
+        }),
         Value::Evidence(rows) => array(line, rows, |l, row| object(l, context, EVIDENCE, row)),
     }
 }

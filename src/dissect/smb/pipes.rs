@@ -1,4 +1,4 @@
-//! The pipes of one session, and the RPC that runs in each.
+//! The pipes of one connection: what is opened, the RPC that runs in each, and the bytes of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,18 @@ use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::uuid::Interface;
 
-/// A pipe by the number that the server gave it: 16 bytes in SMB 2, two in SMB 1.
+/// What a file or a tree is numbered within: in SMB 2 the session, in SMB 1 the connection, 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope(pub u64);
+
+/// A file, which may be a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct File(pub u128);
+pub enum File {
+    /// By the number that the server gave it: 16 bytes in SMB 2, two in SMB 1.
+    Given(Scope, u128),
+    /// By the request that creates it, where others are chained to that request.
+    ToCome(Exchange),
+}
 
 /// A request by the number that its answer repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +28,7 @@ pub struct Exchange(pub u64);
 
 /// A tree by the number that the server gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tree(pub u32);
+pub struct Tree(pub Scope, pub u32);
 
 /// What kind of share a tree is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +43,38 @@ pub enum Share {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// To open something by this name, lower case and without prefix, in a tree of this kind.
-    Open(String, Option<Share>),
+    Open {
+        /// The name.
+        name: String,
+        /// The kind of tree, if that is known.
+        share: Option<Share>,
+        /// Bytes of the request.
+        bytes: u64,
+    },
     /// For what can be read from this file.
     Read(File),
+    /// To close this file.
+    Close(File),
+    /// Anything else about this file.
+    About(File),
+}
+
+impl Asked {
+    /// The file that is meant, if it is open already.
+    fn file(&self) -> Option<File> {
+        match self {
+            Asked::Open { .. } => None,
+            Asked::Read(file) | Asked::Close(file) | Asked::About(file) => Some(*file),
+        }
+    }
+
+    fn rename(&mut self, old: File, new: File) {
+        if let Asked::Read(file) | Asked::Close(file) | Asked::About(file) = self
+            && *file == old
+        {
+            *file = new;
+        }
+    }
 }
 
 /// Pipes open at a time. Administrators' tools hold a dozen; the lowest numbers are given up.
@@ -45,7 +83,7 @@ const MAX_PIPES: usize = 128;
 /// Requests without their answer: a client has credits for a few hundred (MS-SMB2 3.3.1.1).
 const MAX_ASKED: usize = 512;
 
-/// Trees of one session: a client connects each share once.
+/// Trees of one connection: a client connects each share once a session.
 const MAX_TREES: usize = 1024;
 
 /// Files that may be pipes: the tree that they were opened in was connected before the capture.
@@ -54,23 +92,44 @@ const MAX_CANDIDATES: usize = 256;
 /// Names and interfaces that are remembered as claimed already.
 const MAX_SAID: usize = 4096;
 
-/// What is known of a session.
+/// What is known of a connection.
 #[derive(Default)]
 pub struct Pipes {
-    open: BTreeMap<File, Connection>,
-    candidates: BTreeMap<File, String>,
+    open: BTreeMap<File, Pipe>,
+    candidates: BTreeMap<File, Candidate>,
     asked: BTreeMap<Exchange, Asked>,
     trees: BTreeMap<Tree, Share>,
     said: BTreeSet<Said>,
-    carried: BTreeMap<Interface, u64>,
+    /// By the pipe's name and the interface.
+    carried: BTreeMap<(Option<String>, Option<Interface>), u64>,
 }
 
-/// What need not be claimed again by another pipe of the same session.
+/// One opening of a pipe.
+#[derive(Default)]
+struct Pipe {
+    /// None where its opening was not captured.
+    name: Option<String>,
+    rpc: Connection,
+    /// The interfaces bound in it, in order. Bounded as the connection's contexts are.
+    bound: Vec<Interface>,
+    /// Bytes of each interface's PDUs, once that is said.
+    carried: Vec<(Interface, u64)>,
+    /// Bytes of all messages about it.
+    bytes: u64,
+}
+
+/// A file that is a pipe if RPC runs in it.
+struct Candidate {
+    name: String,
+    bytes: u64,
+}
+
+/// What need not be claimed again by another pipe of the same connection.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
     Opened(String),
     Offered(Interface),
-    Bound(Interface),
+    Bound(Interface, Option<String>),
 }
 
 impl Pipes {
@@ -94,34 +153,88 @@ impl Pipes {
         self.asked.insert(exchange, asked);
     }
 
-    /// What an answer is about, which it is then no longer waited for.
-    pub fn answered(&mut self, exchange: Exchange) -> Option<Asked> {
-        self.asked.remove(&exchange)
+    /// Something was asked about a file, in a message of so many bytes: they are the pipe's, if it
+    /// is one, and so will be the answer's.
+    pub fn ask_about(&mut self, exchange: Exchange, asked: Asked, bytes: u64) {
+        let Some(file) = asked.file() else {
+            return;
+        };
+        let is_known = self.count(file, bytes);
+        if is_known || matches!(asked, Asked::Read(_)) {
+            self.ask(exchange, asked);
+        }
     }
 
-    /// Whether an answer is waited for.
-    pub fn is_asked(&self, exchange: Exchange) -> bool {
-        self.asked.contains_key(&exchange)
+    /// What an answer of so many bytes is about, which it is then no longer waited for.
+    pub fn answered(&mut self, exchange: Exchange, bytes: u64) -> Option<Asked> {
+        let asked = self.asked.remove(&exchange)?;
+        if let Some(file) = asked.file() {
+            self.count(file, bytes);
+        }
+        Some(asked)
     }
 
-    /// A pipe was opened by this name.
-    pub fn open(&mut self, file: File, name: String, found: &mut Vec<Claim>) {
+    /// So many bytes said that the answer is still to come.
+    pub fn delayed(&mut self, exchange: Exchange, bytes: u64) {
+        match self.asked.get_mut(&exchange) {
+            Some(Asked::Open { bytes: all, .. }) => *all = all.saturating_add(bytes),
+            Some(asked) => {
+                if let Some(file) = asked.file() {
+                    self.count(file, bytes);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// What is waited for by this number.
+    pub fn asked(&self, exchange: Exchange) -> Option<&Asked> {
+        self.asked.get(&exchange)
+    }
+
+    /// A pipe was opened by this name, with so many bytes, and has this number. What was chained to
+    /// the request has had its data already.
+    pub fn open(
+        &mut self,
+        exchange: Exchange,
+        file: File,
+        name: String,
+        bytes: u64,
+        found: &mut Vec<Claim>,
+    ) {
+        let chained = self.open.remove(&File::ToCome(exchange));
         if self.open.len() >= MAX_PIPES {
             self.give_up_one();
         }
         self.close(file);
-        self.open.insert(file, Connection::default());
-        if self.say(Said::Opened(name.clone())) {
-            found.push(Claim::OpenedPipe(name));
+        if say(&mut self.said, Said::Opened(name.clone())) {
+            found.push(Claim::OpenedPipe(name.clone()));
+        }
+        let mut pipe = chained.unwrap_or_default();
+        pipe.name = Some(name);
+        pipe.bytes = pipe.bytes.saturating_add(bytes);
+        self.open.insert(file, pipe);
+        for asked in self.asked.values_mut() {
+            asked.rename(File::ToCome(exchange), file);
         }
     }
 
-    /// Something was opened by this name that is a pipe if RPC runs in it.
-    pub fn open_candidate(&mut self, file: File, name: String) {
+    /// Something was opened by this name, with so many bytes, that is a pipe if RPC runs in it.
+    pub fn open_unknown(
+        &mut self,
+        exchange: Exchange,
+        file: File,
+        name: String,
+        bytes: u64,
+        found: &mut Vec<Claim>,
+    ) {
+        if self.open.contains_key(&File::ToCome(exchange)) {
+            return self.open(exchange, file, name, bytes, found);
+        }
         if self.candidates.len() >= MAX_CANDIDATES {
             self.candidates.pop_first();
         }
-        self.candidates.insert(file, name);
+        self.candidates.insert(file, Candidate { name, bytes });
     }
 
     /// Whether data of this file would be followed: it is a known pipe, or the data begin like RPC,
@@ -135,16 +248,29 @@ impl Pipes {
         if !self.follows(file, data) {
             return;
         }
-        if let Some(name) = self.candidates.remove(&file) {
-            self.open(file, name, found);
-        }
         if self.open.len() >= MAX_PIPES && !self.open.contains_key(&file) {
             self.give_up_one();
         }
         let mut claims = Vec::new();
         let pipe = self.open.entry(file).or_default();
-        pipe.feed(from, data, &mut claims);
-        self.pass_on(claims, found);
+        if let Some(Candidate { name, bytes }) = self.candidates.remove(&file) {
+            pipe.bytes = bytes;
+            pipe.name = Some(name.clone());
+            if say(&mut self.said, Said::Opened(name.clone())) {
+                found.push(Claim::OpenedPipe(name));
+            }
+        }
+        pipe.rpc.feed(from, data, &mut claims);
+        pipe.note(&claims);
+        let name = pipe.name.clone();
+        self.pass_on(&name, claims, found);
+    }
+
+    /// Data of a file were cut: what follows them may begin anywhere.
+    pub fn cut(&mut self, file: File, from: Direction) {
+        if let Some(pipe) = self.open.get_mut(&file) {
+            pipe.rpc.gap(from, None);
+        }
     }
 
     /// A file was closed.
@@ -153,13 +279,11 @@ impl Pipes {
         let Some(mut pipe) = self.open.remove(&file) else {
             return;
         };
-        let mut claims = Vec::new();
-        pipe.finish(&mut claims);
-        for claim in claims {
-            if let Claim::Carried { interface, bytes } = claim
-                && (self.carried.len() < MAX_SAID || self.carried.contains_key(&interface))
-            {
-                let carried = self.carried.entry(interface).or_default();
+        let shares = pipe.shares_of_bytes().into_iter();
+        for (interface, bytes) in shares.filter(|(_, bytes)| *bytes > 0) {
+            let key = (pipe.name.clone(), interface);
+            if self.carried.len() < MAX_SAID || self.carried.contains_key(&key) {
+                let carried = self.carried.entry(key).or_default();
                 *carried = carried.saturating_add(bytes);
             }
         }
@@ -168,11 +292,11 @@ impl Pipes {
     /// Messages of one direction were not captured.
     pub fn gap(&mut self, from: Direction) {
         for pipe in self.open.values_mut() {
-            pipe.gap(from, None);
+            pipe.rpc.gap(from, None);
         }
     }
 
-    /// The session has ended.
+    /// The connection has ended.
     pub fn finish(&mut self, found: &mut Vec<Claim>) {
         while let Some(file) = self.open.keys().next().copied() {
             self.close(file);
@@ -181,8 +305,25 @@ impl Pipes {
         found.extend(
             carried
                 .into_iter()
-                .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
+                .map(|((pipe, interface), bytes)| Claim::CarriedInPipe {
+                    pipe,
+                    interface,
+                    bytes,
+                }),
         );
+    }
+
+    /// Counts bytes to a file that is a pipe or may be one; whether it is.
+    fn count(&mut self, file: File, bytes: u64) -> bool {
+        let counted = match self.open.get_mut(&file) {
+            Some(pipe) => Some(&mut pipe.bytes),
+            None => (self.candidates.get_mut(&file)).map(|candidate| &mut candidate.bytes),
+        };
+        if let Some(counted) = counted {
+            *counted = counted.saturating_add(bytes);
+            return true;
+        }
+        false
     }
 
     fn give_up_one(&mut self) {
@@ -191,23 +332,67 @@ impl Pipes {
         }
     }
 
-    fn pass_on(&mut self, claims: Vec<Claim>, found: &mut Vec<Claim>) {
+    /// Passes on what the RPC in a pipe claims, as claims of that pipe.
+    fn pass_on(&mut self, pipe: &Option<String>, claims: Vec<Claim>, found: &mut Vec<Claim>) {
         for claim in claims {
-            let is_new = match &claim {
-                Claim::Offered(interface) => self.say(Said::Offered(*interface)),
-                Claim::Bound(interface) => self.say(Said::Bound(*interface)),
-                // The client of a session is the client of its pipes.
-                Claim::ClientIs(_) => false,
-                _ => true,
-            };
-            if is_new {
-                found.push(claim);
+            match claim {
+                Claim::Offered(interface) => {
+                    if say(&mut self.said, Said::Offered(interface)) {
+                        found.push(claim);
+                    }
+                }
+                Claim::Bound(interface) => {
+                    let pipe = pipe.clone();
+                    if say(&mut self.said, Said::Bound(interface, pipe.clone())) {
+                        found.push(Claim::BoundInPipe { interface, pipe });
+                    }
+                }
+                // The client of a connection is the client of its pipes; bytes are said at the end.
+                Claim::ClientIs(_) | Claim::Carried { .. } => {}
+                other => found.push(other),
+            }
+        }
+    }
+}
+
+/// Whether that was not said yet.
+fn say(all: &mut BTreeSet<Said>, said: Said) -> bool {
+    all.len() < MAX_SAID && all.insert(said)
+}
+
+impl Pipe {
+    /// Keeps what matters of the claims that its RPC makes.
+    fn note(&mut self, claims: &[Claim]) {
+        for claim in claims {
+            match claim {
+                Claim::Bound(interface) => self.bound.push(*interface),
+                Claim::Carried { interface, bytes } => self.carried.push((*interface, *bytes)),
+                _ => {}
             }
         }
     }
 
-    fn say(&mut self, said: Said) -> bool {
-        self.said.len() < MAX_SAID && self.said.insert(said)
+    /// Its bytes by the interfaces bound in it: each has those of its PDUs, the first one also what
+    /// SMB puts around them all. They add up to `bytes`.
+    fn shares_of_bytes(&mut self) -> Vec<(Option<Interface>, u64)> {
+        let mut claims = Vec::new();
+        self.rpc.finish(&mut claims);
+        self.note(&claims);
+        let Some((first, others)) = self.bound.split_first() else {
+            return vec![(None, self.bytes)];
+        };
+        let mut left = self.bytes;
+        let mut shares = Vec::new();
+        for (interface, bytes) in &self.carried {
+            if others.contains(interface) {
+                // Of a message that is not all in the capture, more may be announced than came.
+                let bytes = (*bytes).min(left);
+                left -= bytes;
+                shares.push((Some(*interface), bytes));
+            }
+        }
+        shares.push((Some(*first), left));
+        shares
     }
 }
 
@@ -223,16 +408,20 @@ mod tests {
     fn everything_that_a_peer_can_make_it_keep_is_bounded() {
         let (mut pipes, mut found) = (Pipes::default(), Vec::new());
         for number in 0..10_000u32 {
-            let file = File(number.into());
-            pipes.connect(Tree(number), Share::Pipes);
-            pipes.ask(Exchange(number.into()), Asked::Read(file));
-            pipes.open_candidate(file, String::new());
-            pipes.open(file, number.to_string(), &mut found);
+            let scope = Scope::default();
+            let file = File::Given(scope, number.into());
+            let exchange = Exchange(number.into());
+            pipes.connect(Tree(scope, number), Share::Pipes);
+            pipes.ask(exchange, Asked::Read(file));
+            pipes.open_unknown(exchange, file, String::new(), 1, &mut found);
+            pipes.open(exchange, file, number.to_string(), 1, &mut found);
         }
         assert_eq!(pipes.open.len(), MAX_PIPES);
         assert_eq!(pipes.asked.len(), MAX_ASKED);
         assert_eq!(pipes.trees.len(), MAX_TREES);
         assert!(pipes.candidates.len() <= MAX_CANDIDATES);
         assert_eq!((pipes.said.len(), found.len()), (MAX_SAID, MAX_SAID));
+        pipes.finish(&mut found);
+        assert!(found.len() <= 2 * MAX_SAID);
     }
 }

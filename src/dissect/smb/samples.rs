@@ -43,6 +43,49 @@ pub mod two {
         (from, framed(&bytes))
     }
 
+    /// One message of these, each related to the one before: those after the first name neither
+    /// session nor tree nor, where they ask, the file.
+    pub fn chained(messages: &[Said]) -> Said {
+        let mut bytes = Vec::new();
+        for (place, (from, framed)) in messages.iter().enumerate() {
+            let mut one = framed[4..].to_vec();
+            one.resize(one.len().next_multiple_of(8), 0);
+            if place + 1 < messages.len() {
+                let next = one.len() as u32;
+                one[20..24].copy_from_slice(&next.to_le_bytes());
+            }
+            if place > 0 {
+                one[16] |= 4;
+            }
+            if place > 0 && *from == Forward {
+                one[36..48].fill(0xff);
+                let file = if one[12] == 6 || one[12] == 11 {
+                    72
+                } else {
+                    80
+                };
+                one[file..file + 16].fill(0xff);
+            }
+            bytes.extend(one);
+        }
+        (messages[0].0, framed(&bytes))
+    }
+
+    /// The same message in another session.
+    pub fn in_session(session: u64, (from, mut framed): Said) -> Said {
+        framed[44..52].copy_from_slice(&session.to_le_bytes());
+        (from, framed)
+    }
+
+    /// "The answer is still to come."
+    pub fn pending(command: u16, id: u64) -> Said {
+        message(Reverse, command, id, 0x103, vec![9, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    pub fn closed(id: u64) -> Said {
+        message(Reverse, 6, id, 0, vec![60; 60])
+    }
+
     pub fn connected(share: u8) -> Said {
         message(Reverse, 3, 1, 0, vec![16, 0, share, 0, 0, 0, 0, 0])
     }
@@ -165,18 +208,102 @@ pub mod one {
     }
 
     pub fn transact(id: u16, data: &[u8]) -> Said {
+        transaction(id, 0x26, "", data)
+    }
+
+    /// A transaction of this function of pipes, with `FILE`, to `name`.
+    pub fn transaction(id: u16, function: u8, name: &str, data: &[u8]) -> Said {
+        // Words end at an odd place: one byte of padding, then the name.
+        let name = [&[0], utf16(name).as_slice(), &[0, 0]].concat();
+        let at = 32 + 1 + 32 + 2 + name.len();
         let mut words = Vec::new();
+        put(&mut words, 2, &(data.len() as u16).to_le_bytes());
         put(&mut words, 22, &(data.len() as u16).to_le_bytes());
-        put(&mut words, 24, &(32u16 + 1 + 32 + 2).to_le_bytes());
-        put(&mut words, 26, &[2, 0, 0x26, 0, FILE, 0]);
-        message(Forward, 0x25, id, &words, data)
+        put(&mut words, 24, &(at as u16).to_le_bytes());
+        put(&mut words, 26, &[2, 0, function, 0, FILE, 0]);
+        message(Forward, 0x25, id, &words, &[&name, data].concat())
+    }
+
+    /// What follows a transaction that was too long for one message.
+    pub fn secondary(id: u16, data: &[u8]) -> Said {
+        let mut words = Vec::new();
+        put(&mut words, 10, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 12, &(32u16 + 1 + 16 + 2).to_le_bytes());
+        put(&mut words, 15, &[0]);
+        message(Forward, 0x26, id, &words, data)
     }
 
     pub fn transacted(id: u16, data: &[u8]) -> Said {
+        part_of_answer(id, data, 0, data.len())
+    }
+
+    /// The part of `data` from `start` to `end` as one of several answers to a transaction.
+    pub fn part_of_answer(id: u16, data: &[u8], start: usize, end: usize) -> Said {
         let mut words = Vec::new();
-        put(&mut words, 12, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 2, &(data.len() as u16).to_le_bytes());
+        put(&mut words, 12, &((end - start) as u16).to_le_bytes());
         put(&mut words, 14, &(32u16 + 1 + 20 + 2).to_le_bytes());
+        put(&mut words, 16, &(start as u16).to_le_bytes());
         put(&mut words, 19, &[0]);
-        message(Reverse, 0x25, id, &words, data)
+        message(Reverse, 0x25, id, &words, &data[start..end])
+    }
+
+    /// "Send the rest."
+    pub fn go_on(id: u16) -> Said {
+        message(Reverse, 0x25, id, &[], &[])
+    }
+
+    /// The commands of LAN Manager 1.0, on a tree that was connected.
+    pub fn old_open(id: u16, name: &str) -> Said {
+        message(
+            Forward,
+            0x02,
+            id,
+            &[2, 0, 0, 0],
+            &[&[4], utf16(name).as_slice()].concat(),
+        )
+    }
+
+    pub fn old_opened(id: u16) -> Said {
+        message(
+            Reverse,
+            0x02,
+            id,
+            &[&[FILE, 0], [0; 12].as_slice()].concat(),
+            &[],
+        )
+    }
+
+    pub fn old_write(id: u16, data: &[u8]) -> Said {
+        let len = (data.len() as u16).to_le_bytes();
+        let words = [&[FILE, 0], len.as_slice(), &[0; 6]].concat();
+        message(
+            Forward,
+            0x0b,
+            id,
+            &words,
+            &[&[1], len.as_slice(), data].concat(),
+        )
+    }
+
+    pub fn old_read(id: u16) -> Said {
+        message(
+            Forward,
+            0x0a,
+            id,
+            &[&[FILE, 0], [0; 8].as_slice()].concat(),
+            &[],
+        )
+    }
+
+    pub fn old_was_read(id: u16, data: &[u8]) -> Said {
+        let len = (data.len() as u16).to_le_bytes();
+        message(
+            Reverse,
+            0x0a,
+            id,
+            &[0; 10],
+            &[&[1], len.as_slice(), data].concat(),
+        )
     }
 }

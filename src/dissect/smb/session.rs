@@ -53,14 +53,18 @@ impl Dissector for Session {
         } = self;
         let stream = &mut streams[from.index()];
         let mut bytes = Reader::big(bytes);
-        while next(stream, &mut bytes, pipes).is_some() {
+        while let Some(len) = next(stream, &mut bytes, pipes) {
             let message = Message::of(&stream.pending);
             if message.is_some() && std::mem::take(claims_smb) {
                 found.push(Claim::Speaks(Protocol::Smb));
             }
             match message {
-                Some(Message::Version1(message)) => version1::see(message, from, pipes, found),
-                Some(Message::Version2(message)) => version2::see(message, from, pipes, found),
+                Some(Message::Version1(message)) => {
+                    version1::see(message, len, from, pipes, found);
+                }
+                Some(Message::Version2(message)) => {
+                    version2::see(message, len, from, pipes, found);
+                }
                 None => {}
             }
             stream.pending.clear();
@@ -104,8 +108,8 @@ impl<'a> Message<'a> {
 }
 
 /// Makes `pending` the next message of a direction with its frame, whole if that is wanted, else
-/// its head. `None` when the bytes are used up.
-fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<()> {
+/// its head, and says how long it is with its frame. `None` when the bytes are used up.
+fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<u64> {
     stream.pass_over(bytes);
     let len = loop {
         stream.find_boundary(bytes, FRAME_LEN + MAGIC_LEN, leads_on)?;
@@ -125,7 +129,7 @@ fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<()> {
         stream.fill(len, bytes)?;
     }
     stream.skip_rest(len);
-    Some(())
+    Some(len as u64)
 }
 
 /// The length that a frame gives its message; `None` if it is no frame.
@@ -207,22 +211,37 @@ mod tests {
         ]
     }
 
-    fn expected() -> Vec<Claim> {
+    fn bound() -> Claim {
+        Claim::BoundInPipe {
+            interface: SAMR,
+            pipe: Some("samr".into()),
+        }
+    }
+
+    /// What the sessions claim whose messages, with their frames, have so many bytes from the
+    /// opening of the pipe on.
+    fn expected(bytes: usize) -> Vec<Claim> {
         vec![
             Claim::OpenedPipe("samr".into()),
             Claim::Offered(SAMR),
-            Claim::Bound(SAMR),
-            Claim::Carried {
-                interface: SAMR,
-                bytes: 200,
+            bound(),
+            Claim::CarriedInPipe {
+                pipe: Some("samr".into()),
+                interface: Some(SAMR),
+                bytes: bytes as u64,
             },
         ]
     }
 
+    fn bytes(talk: &[Said]) -> usize {
+        talk.iter().map(|(_, message)| message.len()).sum()
+    }
+
     #[test]
     fn the_rpc_inside_a_pipe_is_followed() {
-        assert_eq!(claims(&version2()), expected());
-        assert_eq!(claims(&version1()), expected());
+        for talk in [version1(), version2()] {
+            assert_eq!(claims(&talk), expected(bytes(&talk[1..])));
+        }
     }
 
     #[test]
@@ -231,7 +250,123 @@ mod tests {
             let bytes = talk
                 .iter()
                 .flat_map(|(from, bytes)| bytes.iter().map(|byte| (*from, vec![*byte])));
-            assert_eq!(claims(&bytes.collect::<Vec<_>>()), expected());
+            let whole = claims(&talk);
+            assert_eq!(claims(&bytes.collect::<Vec<_>>()), whole);
+        }
+    }
+
+    #[test]
+    fn messages_that_are_chained_to_the_opening_of_a_pipe_are_followed() {
+        let talk = [
+            two::connected(2),
+            two::chained(&[
+                two::create(2, "samr"),
+                two::write(3, &asked()),
+                two::read(4),
+                two::close(5),
+            ]),
+            two::pending(8, 4),
+            two::chained(&[
+                two::created(2, 0),
+                two::was_read(4, &answered()),
+                two::closed(5),
+            ]),
+        ];
+        let found = claims(&talk);
+        assert!(found.contains(&bound()), "{found:?}");
+        let carried = found.iter().find_map(|claim| match claim {
+            Claim::CarriedInPipe { bytes, .. } => Some(*bytes as usize),
+            _ => None,
+        });
+        // The write came before it was known whose it is.
+        let written = 64 + 48 + asked().len().next_multiple_of(8);
+        assert!(carried.is_some_and(|carried| carried + written >= bytes(&talk[1..])));
+    }
+
+    #[test]
+    fn the_same_numbers_in_two_sessions_are_two_files() {
+        let one = [
+            two::connected(2),
+            two::create(2, "samr"),
+            two::created(2, 0),
+        ];
+        let other = [
+            two::connected(1),
+            two::create(3, "a.txt"),
+            two::created(3, 0),
+        ];
+        let talk: Vec<_> = (one.into_iter().map(|said| two::in_session(1, said)))
+            .chain(other.into_iter().map(|said| two::in_session(2, said)))
+            .chain([
+                two::in_session(1, two::write(4, &asked())),
+                two::in_session(2, two::write(5, b"text")),
+                two::in_session(1, two::read(6)),
+                two::in_session(1, two::was_read(6, &answered())),
+            ])
+            .collect();
+        assert!(claims(&talk).contains(&bound()));
+    }
+
+    #[test]
+    fn a_pipe_is_called_by_its_name_alone() {
+        let talk = [
+            one::connected(b"IPC\0"),
+            one::transaction(3, 0x54, "\\PIPE\\samr", &asked()),
+            one::transacted(3, &answered()),
+        ];
+        assert_eq!(
+            claims(&talk)[..3],
+            [
+                Claim::Offered(SAMR),
+                Claim::OpenedPipe("samr".into()),
+                bound(),
+            ]
+        );
+        assert_eq!(claims(&talk[..2]), [Claim::Offered(SAMR)], "no answer");
+    }
+
+    #[test]
+    fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
+        let (asked, answered) = (asked(), answered());
+        let (begun, rest) = asked.split_at(20);
+        let ways: [&[Said]; 5] = [
+            &[
+                one::transaction(3, 0x31, "", &asked),
+                one::transaction(4, 0x11, "", &[]),
+                one::transacted(4, &answered),
+            ],
+            &[
+                one::transaction(3, 0x37, "", &asked),
+                one::transaction(4, 0x36, "", &[]),
+                one::transacted(4, &answered),
+            ],
+            &[
+                one::transact(3, begun),
+                one::go_on(3),
+                one::secondary(3, rest),
+                one::part_of_answer(3, &answered, 0, 9),
+                one::part_of_answer(3, &answered, 9, answered.len()),
+            ],
+            &[
+                one::old_write(3, &asked),
+                one::old_read(4),
+                one::old_was_read(4, &answered),
+            ],
+            &[
+                one::write(3, begun),
+                one::write(4, rest),
+                one::read(5),
+                one::was_read(5, &answered),
+            ],
+        ];
+        for (way, messages) in ways.iter().enumerate() {
+            for open in [
+                [one::create(2, "\\samr"), one::created(2, 2)],
+                [one::old_open(2, "\\PIPE\\samr"), one::old_opened(2)],
+            ] {
+                let talk = [&[one::connected(b"IPC\0")], &open[..], messages].concat();
+                assert_eq!(claims(&talk), expected(bytes(&talk[1..])), "way {way}");
+            }
         }
     }
 
@@ -259,7 +394,7 @@ mod tests {
     #[test]
     fn a_pipe_in_a_tree_connected_before_the_capture_is_known_by_its_rpc() {
         let talk = version2();
-        assert_eq!(claims(talk.get(1..).unwrap_or_default()), expected());
+        assert_eq!(claims(&talk[1..]), expected(bytes(&talk[1..])));
         let no_rpc = [
             two::create(2, "a.txt"),
             two::created(2, 0),
@@ -271,8 +406,12 @@ mod tests {
     #[test]
     fn a_pipe_opened_before_the_capture_is_known_by_its_rpc() {
         let talk = version2();
-        let found = claims(talk.get(3..).unwrap_or_default());
-        assert_eq!(found, expected().split_off(1));
+        let found = claims(&talk[3..]);
+        let bound = Claim::BoundInPipe {
+            interface: SAMR,
+            pipe: None,
+        };
+        assert_eq!(found[..2], [Claim::Offered(SAMR), bound]);
     }
 
     #[test]
@@ -288,7 +427,7 @@ mod tests {
         for (from, bytes) in version2() {
             session.feed(from, &bytes, &mut found);
         }
-        assert!(found.contains(&Claim::Bound(SAMR)));
+        assert!(found.contains(&bound()));
     }
 
     #[test]
@@ -302,7 +441,7 @@ mod tests {
         for (from, bytes) in version2() {
             session.feed(from, &bytes, &mut found);
         }
-        assert!(found.contains(&Claim::Bound(SAMR)));
+        assert!(found.contains(&bound()));
     }
 
     #[test]

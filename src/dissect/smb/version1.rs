@@ -2,7 +2,7 @@
 
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Share, Tree};
+use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
 use crate::model::evidence::{Claim, Direction};
 
 /// Bytes in a header (MS-CIFS 2.2.3.1).
@@ -10,25 +10,42 @@ const HEADER_LEN: usize = 32;
 
 /// Commands (MS-CIFS 2.2.2.1).
 mod command {
+    pub const OPEN: u8 = 0x02;
     pub const CLOSE: u8 = 0x04;
+    pub const READ: u8 = 0x0a;
+    pub const WRITE: u8 = 0x0b;
     pub const TRANSACTION: u8 = 0x25;
-    pub const OPEN: u8 = 0x2d;
-    pub const READ: u8 = 0x2e;
-    pub const WRITE: u8 = 0x2f;
+    pub const TRANSACTION_SECONDARY: u8 = 0x26;
+    pub const OPEN_ANDX: u8 = 0x2d;
+    pub const READ_ANDX: u8 = 0x2e;
+    pub const WRITE_ANDX: u8 = 0x2f;
     pub const SESSION_SETUP: u8 = 0x73;
     pub const TREE_CONNECT: u8 = 0x75;
     pub const CREATE: u8 = 0xa2;
     pub const NONE: u8 = 0xff;
 }
 
-/// `TRANS_TRANSACT_NMPIPE` (MS-CIFS 2.2.5.6): write, then read.
-const TRANSACT: u16 = 0x0026;
+/// What a transaction does with a pipe (MS-CIFS 2.2.5).
+mod function {
+    /// Read and write what the pipe has of bytes, whatever its messages are.
+    pub const RAW_READ: u16 = 0x0011;
+    pub const RAW_WRITE: u16 = 0x0031;
+    /// Write, then read.
+    pub const TRANSACT: u16 = 0x0026;
+    pub const READ: u16 = 0x0036;
+    pub const WRITE: u16 = 0x0037;
+    /// The pipe of this name is to be waited for.
+    pub const WAIT: u16 = 0x0053;
+    /// Open the pipe of this name, write, read, close.
+    pub const CALL: u16 = 0x0054;
+}
 
 /// File types in the answer to an open (MS-CIFS 2.2.4.64.2): byte pipe and message pipe.
 const PIPE_TYPES: [u16; 2] = [1, 2];
 
-/// Status of a read that left something to be read.
-const BUFFER_OVERFLOW: u32 = 0x8000_0005;
+/// Statuses of a read that left something to be read: as Windows NT says it (MS-ERREF 2.3), and as
+/// class and code of DOS (MS-CIFS 2.2.2.4).
+const MORE_TO_READ: [u32; 2] = [0x8000_0005, 0x00ea_0001];
 
 /// Commands chained in one message (MS-CIFS 2.2.3.4): clients chain two or three.
 const MAX_CHAIN: usize = 16;
@@ -47,7 +64,8 @@ struct Header {
     kind: Kind,
     unicode: bool,
     tree: Tree,
-    exchange: Exchange,
+    /// Both halves of the process and the multiplex number, which an answer repeats.
+    caller: [u16; 3],
 }
 
 impl Header {
@@ -58,10 +76,6 @@ impl Header {
         let process_high = r.u16()?;
         r.skip(10)?;
         let (tree, process, _user, multiplex) = (r.u16()?, r.u16()?, r.u16()?, r.u16()?);
-        // An answer repeats both halves of the process and the multiplex number.
-        let exchange = [process_high, process, multiplex]
-            .into_iter()
-            .fold(0, |key: u64, half| key << 16 | u64::from(half));
         Ok(Header {
             command,
             status,
@@ -70,13 +84,19 @@ impl Header {
                 _ => Kind::Answer,
             },
             unicode: flags2 & 0x8000 != 0,
-            tree: Tree(tree.into()),
-            exchange: Exchange(exchange),
+            tree: Tree(Scope::default(), tree.into()),
+            caller: [process_high, process, multiplex],
         })
     }
 
     fn has_succeeded(&self) -> bool {
-        self.status == 0 || self.status == BUFFER_OVERFLOW
+        self.status == 0 || MORE_TO_READ.contains(&self.status)
+    }
+
+    /// One of the commands that are chained in this message.
+    fn exchange(&self, command: u8) -> Exchange {
+        let key = (self.caller.into_iter()).fold(0, |key: u64, half| key << 16 | u64::from(half));
+        Exchange(key << 8 | u64::from(command))
     }
 }
 
@@ -85,14 +105,20 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
     let Ok(header) = Header::read(head) else {
         return false;
     };
+    let exchange = header.exchange(header.command);
     match (header.command, header.kind) {
         (command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
-        (command::CREATE | command::OPEN | command::TRANSACTION, _) => true,
-        (command::CLOSE | command::READ, Kind::Request) => true,
-        (command::READ, Kind::Answer) => pipes.is_asked(header.exchange),
-        (command::WRITE, Kind::Request) => Block::read(head, HEADER_LEN)
-            .and_then(|block| write(head, &block))
-            .is_ok_and(|(file, beginning)| pipes.follows(file, beginning)),
+        (command::CREATE | command::OPEN_ANDX | command::OPEN, _) => true,
+        (command::TRANSACTION | command::TRANSACTION_SECONDARY, _) => true,
+        (command::READ_ANDX | command::READ, Kind::Answer) => {
+            matches!(pipes.asked(exchange), Some(Asked::Read(_)))
+        }
+        (command::WRITE_ANDX | command::WRITE, Kind::Request) => {
+            let written =
+                Block::read(head, HEADER_LEN).and_then(|b| write(head, header.command, &b));
+            pipes.share(header.tree) != Some(Share::Other)
+                && written.is_ok_and(|(file, beginning, _)| pipes.follows(file, beginning))
+        }
         _ => false,
     }
 }
@@ -121,30 +147,56 @@ impl<'a> Block<'a> {
             bytes_at,
         })
     }
+
+    /// The text that fills the data bytes from `at` on, up to its NUL.
+    fn text(&self, at: usize, header: &Header) -> String {
+        let mut bytes = self.bytes.clone();
+        bytes.up_to(at);
+        if !header.unicode {
+            return names::text(bytes.rest());
+        }
+        // UTF-16 begins at an even place of the message.
+        bytes.up_to((self.bytes_at + at) % 2);
+        names::utf16(bytes.rest())
+    }
 }
 
-/// Takes a message, with the commands that are chained in it.
-pub fn see(message: &[u8], from: Direction, pipes: &mut Pipes, found: &mut Vec<Claim>) {
+/// Takes a message, with the commands that are chained in it: as much of it as was kept of `len`
+/// bytes with its frame.
+pub fn see(message: &[u8], len: u64, from: Direction, pipes: &mut Pipes, found: &mut Vec<Claim>) {
     let Ok(header) = Header::read(message) else {
         return;
     };
     let (mut command, mut at) = (header.command, HEADER_LEN);
+    // All of a message is counted to its first command.
+    let mut bytes = len;
     for _ in 0..MAX_CHAIN {
         let Ok(block) = Block::read(message, at) else {
             return;
         };
+        let mut words = block.words.clone();
+        let part = Part {
+            message,
+            command,
+            header: &header,
+            block,
+            from,
+            bytes: std::mem::take(&mut bytes),
+        };
         // A command that ends early says nothing.
-        let _ = see_one(message, command, &header, &block, from, pipes, found);
+        let _ = match header.kind {
+            Kind::Request => part.request(pipes, found),
+            Kind::Answer => part.answer(pipes, found),
+        };
         let chains = matches!(
             command,
             command::SESSION_SETUP
                 | command::TREE_CONNECT
                 | command::CREATE
-                | command::OPEN
-                | command::READ
-                | command::WRITE
+                | command::OPEN_ANDX
+                | command::READ_ANDX
+                | command::WRITE_ANDX
         );
-        let mut words = block.words;
         let next = (words.u8(), words.u8(), words.u16());
         let (true, (Ok(next), Ok(_), Ok(offset))) = (chains, next) else {
             return;
@@ -156,118 +208,217 @@ pub fn see(message: &[u8], from: Direction, pipes: &mut Pipes, found: &mut Vec<C
     }
 }
 
-fn see_one(
-    message: &[u8],
+/// One command of a message.
+struct Part<'a> {
+    message: &'a [u8],
     command: u8,
-    header: &Header,
-    block: &Block,
+    header: &'a Header,
+    block: Block<'a>,
     from: Direction,
-    pipes: &mut Pipes,
-    found: &mut Vec<Claim>,
-) -> Result<(), Short> {
-    let mut words = block.words.clone();
-    match (command, header.kind) {
-        (command::TREE_CONNECT, Kind::Answer) if header.has_succeeded() => {
-            let service = block.bytes.clone().until(0)?;
-            let share = match service {
-                b"IPC" => Share::Pipes,
-                _ => Share::Other,
-            };
-            pipes.connect(header.tree, share);
+    /// How long it is on the wire.
+    bytes: u64,
+}
+
+impl Part<'_> {
+    fn exchange(&self) -> Exchange {
+        self.header.exchange(self.command)
+    }
+
+    fn request(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let share = pipes.share(self.header.tree);
+        if share == Some(Share::Other) {
+            return Ok(());
         }
-        (command::CREATE | command::OPEN, Kind::Request) => {
-            let share = pipes.share(header.tree);
-            if share != Some(Share::Other)
-                && let Some(name) = names::pipe(&name(block, header))
-            {
-                pipes.ask(header.exchange, Asked::Open(name, share));
+        let mut words = self.block.words.clone();
+        match self.command {
+            command::CREATE | command::OPEN_ANDX => self.open(0, share, pipes),
+            // A byte says what kind of text follows (MS-CIFS 2.2.4.3.1).
+            command::OPEN => self.open(1, share, pipes),
+            command::CLOSE => {
+                let file = file(&mut words)?;
+                pipes.ask_about(self.exchange(), Asked::Close(file), self.bytes);
             }
-        }
-        (command::CREATE | command::OPEN, Kind::Answer) => {
-            let asked = pipes.answered(header.exchange);
-            if !header.has_succeeded() {
-                return Ok(());
-            }
-            words.skip(4)?;
-            let (file, kind) = match command {
-                command::CREATE => {
-                    words.skip(1)?;
-                    let file = file(&mut words)?;
-                    words.skip(56)?; // action, times, attributes, sizes
-                    (file, words.u16()?)
+            command::WRITE_ANDX | command::WRITE => {
+                let (file, data, len) = write(self.message, self.command, &self.block)?;
+                pipes.data(file, self.from, data, found);
+                if data.len() < len {
+                    pipes.cut(file, self.from);
                 }
-                _ => {
-                    let file = file(&mut words)?;
-                    words.skip(12)?; // attributes, time, size, access
-                    (file, words.u16()?)
+                pipes.ask_about(self.exchange(), Asked::About(file), self.bytes);
+            }
+            command::READ_ANDX | command::READ => {
+                if self.command == command::READ_ANDX {
+                    words.skip(4)?;
                 }
-            };
-            if let Some(Asked::Open(name, share)) = asked
-                && (PIPE_TYPES.contains(&kind) || share == Some(Share::Pipes))
-            {
-                pipes.open(file, name, found);
+                let file = file(&mut words)?;
+                pipes.ask_about(self.exchange(), Asked::Read(file), self.bytes);
             }
-        }
-        (command::CLOSE, Kind::Request) => pipes.close(file(&mut words)?),
-        (command::WRITE, Kind::Request) => {
-            let (file, data) = write(message, block)?;
-            pipes.data(file, from, data, found);
-        }
-        (command::READ, Kind::Request) => {
-            words.skip(4)?;
-            let file = file(&mut words)?;
-            if pipes.share(header.tree) != Some(Share::Other) {
-                pipes.ask(header.exchange, Asked::Read(file));
-            }
-        }
-        (command::READ, Kind::Answer) => {
-            if let Some(Asked::Read(file)) = pipes.answered(header.exchange)
-                && header.has_succeeded()
-            {
+            command::TRANSACTION => self.transaction(words, pipes, found)?,
+            command::TRANSACTION_SECONDARY => {
                 words.skip(10)?;
-                let (len, offset) = (words.u16()?, words.u16()?);
-                pipes.data(file, from, part(message, offset, len)?, found);
+                let data = self.part(&mut words)?;
+                let first = self.header.exchange(command::TRANSACTION);
+                if let Some(Asked::Read(file)) = pipes.asked(first) {
+                    let file = *file;
+                    pipes.data(file, self.from, data, found);
+                    pipes.ask_about(first, Asked::Read(file), self.bytes);
+                }
             }
+            _ => {}
         }
-        (command::TRANSACTION, Kind::Request) => {
-            words.skip(22)?;
-            let (len, offset) = (words.u16()?, words.u16()?);
-            let (_setup, function) = (words.u16()?, words.u16()?);
-            if function != TRANSACT {
-                return Ok(());
+        Ok(())
+    }
+
+    fn open(&self, at: usize, share: Option<Share>, pipes: &mut Pipes) {
+        if let Some(name) = names::pipe(&self.block.text(at, self.header)) {
+            let bytes = self.bytes;
+            pipes.ask(self.exchange(), Asked::Open { name, share, bytes });
+        }
+    }
+
+    fn transaction(
+        &self,
+        mut words: Reader,
+        pipes: &mut Pipes,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let (exchange, bytes) = (self.exchange(), self.bytes);
+        words.skip(22)?;
+        let data = self.part(&mut words)?;
+        let (_setup, function) = (words.u16()?, words.u16()?);
+        match function {
+            function::TRANSACT => {
+                let file = file(&mut words)?;
+                pipes.data(file, self.from, data, found);
+                pipes.ask_about(exchange, Asked::Read(file), bytes);
             }
-            let file = file(&mut words)?;
-            pipes.ask(header.exchange, Asked::Read(file));
-            pipes.data(file, from, part(message, offset, len)?, found);
+            function::RAW_WRITE | function::WRITE => {
+                let file = file(&mut words)?;
+                pipes.data(file, self.from, data, found);
+                pipes.ask_about(exchange, Asked::About(file), bytes);
+            }
+            function::RAW_READ | function::READ => {
+                pipes.ask_about(exchange, Asked::Read(file(&mut words)?), bytes);
+            }
+            function::CALL => {
+                if let Some(name) = names::pipe(&self.block.text(0, self.header)) {
+                    pipes.data(File::ToCome(exchange), self.from, data, found);
+                    let share = Some(Share::Pipes);
+                    pipes.ask(exchange, Asked::Open { name, share, bytes });
+                }
+            }
+            function::WAIT => {}
+            // The others ask for the state of a pipe.
+            _ => pipes.ask_about(exchange, Asked::About(file(&mut words)?), bytes),
         }
-        (command::TRANSACTION, Kind::Answer) => {
-            if let Some(Asked::Read(file)) = pipes.answered(header.exchange)
-                && header.has_succeeded()
-            {
+        Ok(())
+    }
+
+    fn answer(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let mut words = self.block.words.clone();
+        if self.command == command::TRANSACTION && words.left() == 0 {
+            // "Send the rest" (MS-CIFS 2.2.4.33.2), or an error.
+            pipes.delayed(self.exchange(), self.bytes);
+            return Ok(());
+        }
+        let asked = pipes.answered(self.exchange(), self.bytes);
+        if !self.header.has_succeeded() {
+            return Ok(());
+        }
+        match (self.command, asked) {
+            (command::TREE_CONNECT, _) => {
+                let share = match self.block.bytes.clone().until(0)? {
+                    b"IPC" => Share::Pipes,
+                    _ => Share::Other,
+                };
+                pipes.connect(self.header.tree, share);
+            }
+            (command::TRANSACTION, Some(Asked::Open { name, bytes, .. })) => {
+                let exchange = self.exchange();
+                let file = File::ToCome(exchange);
                 words.skip(12)?;
-                let (len, offset) = (words.u16()?, words.u16()?);
-                pipes.data(file, from, part(message, offset, len)?, found);
+                let data = self.part(&mut words)?;
+                pipes.open(exchange, file, name, bytes + self.bytes, found);
+                pipes.data(file, self.from, data, found);
+                pipes.close(file);
             }
+            (command, Some(Asked::Open { name, share, bytes })) => {
+                let (file, kind) = self.opened(command)?;
+                if kind.is_some_and(|kind| PIPE_TYPES.contains(&kind))
+                    || share == Some(Share::Pipes)
+                {
+                    pipes.open(self.exchange(), file, name, bytes + self.bytes, found);
+                }
+            }
+            (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
+            (command::READ_ANDX, Some(Asked::Read(file))) => {
+                words.skip(10)?;
+                pipes.data(file, self.from, self.part(&mut words)?, found);
+            }
+            (command::READ, Some(Asked::Read(file))) => {
+                let mut bytes = self.block.bytes.clone();
+                bytes.skip(1)?; // what kind of data follows
+                let len = bytes.u16()?;
+                pipes.data(file, self.from, bytes.take(len.into())?, found);
+            }
+            (command::TRANSACTION, Some(Asked::Read(file))) => {
+                words.skip(2)?;
+                let total = words.u16()?;
+                words.skip(8)?;
+                let data = self.part(&mut words)?;
+                let before = words.u16()?;
+                pipes.data(file, self.from, data, found);
+                // The rest comes in further answers.
+                if usize::from(before) + data.len() < usize::from(total) {
+                    pipes.ask(self.exchange(), Asked::Read(file));
+                }
+            }
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    /// The file that an answer to an open gives, and its type where it says that.
+    fn opened(&self, command: u8) -> Result<(File, Option<u16>), Short> {
+        let mut words = self.block.words.clone();
+        if command == command::OPEN {
+            return Ok((file(&mut words)?, None));
+        }
+        words.skip(4)?;
+        if command == command::OPEN_ANDX {
+            let file = file(&mut words)?;
+            words.skip(12)?; // attributes, time, size, access
+            return Ok((file, Some(words.u16()?)));
+        }
+        words.skip(1)?;
+        let file = file(&mut words)?;
+        words.skip(56)?; // action, times, attributes, sizes
+        Ok((file, Some(words.u16()?)))
+    }
+
+    /// Part of the message, by a length and an offset from its header.
+    fn part(&self, words: &mut Reader) -> Result<&[u8], Short> {
+        let (len, offset) = (words.u16()?, words.u16()?);
+        let mut r = Reader::little(self.message);
+        r.skip(offset.into())?;
+        r.take(len.into())
+    }
 }
 
-/// The name in a request to open, which fills the data bytes.
-fn name(block: &Block, header: &Header) -> String {
-    let mut bytes = block.bytes.clone();
-    if !header.unicode {
-        return names::text(bytes.rest());
-    }
-    // UTF-16 begins at an even place of the message.
-    bytes.up_to(block.bytes_at % 2);
-    names::utf16(bytes.rest())
-}
-
-/// The file of a write and its data, as much as is there.
-fn write<'a>(message: &'a [u8], block: &Block) -> Result<(File, &'a [u8]), Short> {
+/// The file of a write, its data as much as is there, and how long they are.
+fn write<'a>(
+    message: &'a [u8],
+    command: u8,
+    block: &Block<'a>,
+) -> Result<(File, &'a [u8], usize), Short> {
     let mut words = block.words.clone();
+    if command == command::WRITE {
+        let file = file(&mut words)?;
+        let len = words.u16()?.into();
+        let mut bytes = block.bytes.clone();
+        bytes.skip(3)?; // what kind of data follows, and its length again
+        return Ok((file, bytes.up_to(len), len));
+    }
     words.skip(4)?;
     let file = file(&mut words)?;
     words.skip(8)?; // offset and timeout
@@ -276,24 +427,18 @@ fn write<'a>(message: &'a [u8], block: &Block) -> Result<(File, &'a [u8]), Short
     let (len, offset) = (words.u16()?, words.u16()?);
     let mut data = Reader::little(message);
     data.skip(offset.into())?;
-    let mut data = Reader::little(data.up_to(len.into()));
+    let mut len = usize::from(len);
     // The first write of a message to a pipe may say before its data how long the message is.
     if mode & RAW_START == RAW_START {
         data.skip(2)?;
+        len = len.saturating_sub(2);
     }
-    Ok((file, data.rest()))
+    Ok((file, data.up_to(len), len))
 }
 
 /// "Raw mode" and "start of message" (MS-CIFS 2.2.4.43.1).
 const RAW_START: u16 = 0x000c;
 
 fn file(r: &mut Reader) -> Result<File, Short> {
-    Ok(File(r.u16()?.into()))
-}
-
-/// Part of a message, by offset from its header and by length.
-fn part(message: &[u8], offset: u16, len: u16) -> Result<&[u8], Short> {
-    let mut r = Reader::little(message);
-    r.skip(offset.into())?;
-    r.take(len.into())
+    Ok(File::Given(Scope::default(), r.u16()?.into()))
 }

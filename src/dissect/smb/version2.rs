@@ -2,7 +2,7 @@
 
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Share, Tree};
+use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
 use crate::model::evidence::{Claim, Direction};
 
 /// Bytes in a header (MS-SMB2 2.2.1).
@@ -13,9 +13,24 @@ mod command {
     pub const TREE_CONNECT: u16 = 3;
     pub const CREATE: u16 = 5;
     pub const CLOSE: u16 = 6;
+    pub const FLUSH: u16 = 7;
     pub const READ: u16 = 8;
     pub const WRITE: u16 = 9;
+    pub const LOCK: u16 = 10;
     pub const IOCTL: u16 = 11;
+    pub const QUERY_DIRECTORY: u16 = 14;
+    pub const CHANGE_NOTIFY: u16 = 15;
+    pub const QUERY_INFO: u16 = 16;
+    pub const SET_INFO: u16 = 17;
+}
+
+/// Flags of a header (MS-SMB2 2.2.1.1).
+mod flag {
+    pub const ANSWER: u32 = 1;
+    /// Where the tree's number stands, another number stands.
+    pub const ASYNC: u32 = 2;
+    /// Session, tree and file are those of the message before.
+    pub const RELATED: u32 = 4;
 }
 
 /// `FSCTL_PIPE_TRANSCEIVE` (MS-FSCC 2.3): write, then read.
@@ -26,6 +41,9 @@ const PENDING: u32 = 0x0000_0103;
 
 /// Status of a read that left something to be read.
 const BUFFER_OVERFLOW: u32 = 0x8000_0005;
+
+/// The number of a file that stands for that of the message before (MS-SMB2 3.2.4.1.4).
+const SAME_FILE: u128 = u128::MAX;
 
 /// Messages chained in one (MS-SMB2 3.2.4.1.4): clients chain three.
 const MAX_CHAIN: usize = 32;
@@ -44,7 +62,9 @@ struct Header {
     kind: Kind,
     /// Where the next message of the chain begins; 0 if there is none.
     next: usize,
+    is_related: bool,
     exchange: Exchange,
+    /// The session's, if it is not said.
     tree: Tree,
 }
 
@@ -55,18 +75,22 @@ impl Header {
         let (status, command, _credits) = (r.u32()?, r.u16()?, r.u16()?);
         let (flags, next, message_id) = (r.u32()?, r.u32()?, r.u64()?);
         r.skip(4)?;
-        let tree = r.u32()?;
-        r.skip(24)?; // session and signature
+        let (tree, session) = (r.u32()?, r.u64()?);
+        r.skip(16)?; // signature
         Ok(Header {
             status,
             command,
-            kind: match flags & 1 {
+            kind: match flags & flag::ANSWER {
                 0 => Kind::Request,
                 _ => Kind::Answer,
             },
             next: usize::try_from(next).unwrap_or(usize::MAX),
+            is_related: flags & flag::RELATED != 0,
             exchange: Exchange(message_id),
-            tree: Tree(tree),
+            tree: match flags & flag::ASYNC {
+                0 => Tree(Scope(session), tree),
+                _ => Tree(Scope(session), 0),
+            },
         })
     }
 
@@ -84,111 +108,222 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         _ if header.next != 0 => true,
         (command::TREE_CONNECT, Kind::Answer) => true,
         (command::CREATE | command::IOCTL, _) => true,
-        (command::CLOSE | command::READ, Kind::Request) => true,
-        (command::READ, Kind::Answer) => pipes.is_asked(header.exchange),
+        (command::READ, Kind::Answer) => {
+            matches!(pipes.asked(header.exchange), Some(Asked::Read(_)))
+        }
         (command::WRITE, Kind::Request) => {
-            write(head).is_ok_and(|(file, beginning)| pipes.follows(file, beginning))
+            let chain = Chain::new(&header);
+            let written = write(head, &chain);
+            pipes.share(header.tree) != Some(Share::Other)
+                && written.is_ok_and(|(file, beginning, _)| pipes.follows(file, beginning))
         }
         _ => false,
     }
 }
 
-/// Takes a message, with those that are chained to it.
-pub fn see(message: &[u8], from: Direction, pipes: &mut Pipes, found: &mut Vec<Claim>) {
+/// Takes a message, with those that are chained to it: as much of it as was kept of `len` bytes
+/// with its frame.
+pub fn see(message: &[u8], len: u64, from: Direction, pipes: &mut Pipes, found: &mut Vec<Claim>) {
     let mut rest = Reader::little(message);
+    let mut left = len;
+    let mut chain = None;
     for _ in 0..MAX_CHAIN {
         let Ok(header) = Header::read(rest.clone().rest()) else {
             return;
         };
-        let len = match header.next {
-            0 => rest.left(),
-            next => next.min(rest.left()).max(HEADER_LEN.min(rest.left())),
+        let (one, bytes) = match header.next {
+            0 => (rest.rest(), left),
+            next => {
+                let next = next.min(rest.left()).max(HEADER_LEN.min(rest.left()));
+                (rest.up_to(next), left.min(next as u64))
+            }
         };
-        let one = rest.up_to(len);
+        left -= bytes;
+        let chain: &mut Chain = match header.is_related {
+            true => chain.get_or_insert_with(|| Chain::new(&header)),
+            false => chain.insert(Chain::new(&header)),
+        };
+        let one = Part {
+            message: one,
+            header,
+            from,
+            bytes,
+        };
         // A body that ends early says nothing.
-        let _ = see_one(one, &header, from, pipes, found);
+        let _ = match one.header.kind {
+            Kind::Request => one.request(chain, pipes, found),
+            Kind::Answer => one.answer(chain, pipes, found),
+        };
     }
 }
 
-fn see_one(
-    message: &[u8],
-    header: &Header,
+/// What the messages of a chain that are related have in common.
+struct Chain {
+    tree: Tree,
+    /// The file of the message before.
+    file: Option<File>,
+}
+
+impl Chain {
+    /// Of the first message.
+    fn new(first: &Header) -> Chain {
+        Chain {
+            tree: first.tree,
+            file: None,
+        }
+    }
+
+    fn read_file(&self, r: &mut Reader) -> Result<File, Short> {
+        let Tree(scope, _) = self.tree;
+        Ok(match (u128::from_le_bytes(r.array()?), self.file) {
+            (SAME_FILE, Some(file)) => file,
+            (number, _) => File::Given(scope, number),
+        })
+    }
+}
+
+/// One message of a chain.
+struct Part<'a> {
+    /// From its header on.
+    message: &'a [u8],
+    header: Header,
     from: Direction,
-    pipes: &mut Pipes,
-    found: &mut Vec<Claim>,
-) -> Result<(), Short> {
-    let mut body = Reader::little(message);
-    body.skip(HEADER_LEN)?;
-    match (header.command, header.kind) {
-        (command::TREE_CONNECT, Kind::Answer) if header.has_succeeded() => {
-            body.skip(2)?;
-            let share = match body.u8()? {
-                2 => Share::Pipes,
-                _ => Share::Other,
-            };
-            pipes.connect(header.tree, share);
+    /// How long it is on the wire.
+    bytes: u64,
+}
+
+impl Part<'_> {
+    fn body(&self) -> Result<Reader<'_>, Short> {
+        let mut body = Reader::little(self.message);
+        body.skip(HEADER_LEN)?;
+        Ok(body)
+    }
+
+    fn request(
+        &self,
+        chain: &mut Chain,
+        pipes: &mut Pipes,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let (exchange, bytes) = (self.header.exchange, self.bytes);
+        let share = pipes.share(chain.tree);
+        if share == Some(Share::Other) {
+            return Ok(());
         }
-        (command::CREATE, Kind::Request) => {
-            let share = pipes.share(header.tree);
-            if share != Some(Share::Other)
-                && let Some(name) = names::pipe(&name(message)?)
-            {
-                pipes.ask(header.exchange, Asked::Open(name, share));
+        if self.header.command == command::CREATE {
+            let name = names::pipe(&name(self.message)?);
+            let file = File::ToCome(exchange);
+            chain.file = Some(file);
+            if let Some(name) = name {
+                let asked = Asked::Open { name, share, bytes };
+                pipes.ask(exchange, asked);
             }
+            return Ok(());
         }
-        (command::CREATE, Kind::Answer) if header.status != PENDING => {
-            if let Some(Asked::Open(name, share)) = pipes.answered(header.exchange)
-                && header.has_succeeded()
-            {
+        let Some(place) = place_of_file(self.header.command) else {
+            return Ok(());
+        };
+        let mut body = self.body()?;
+        body.skip(place)?;
+        let file = chain.read_file(&mut body)?;
+        chain.file = Some(file);
+        match self.header.command {
+            command::READ => pipes.ask_about(exchange, Asked::Read(file), bytes),
+            command::CLOSE => pipes.ask_about(exchange, Asked::Close(file), bytes),
+            command::WRITE => {
+                let (file, data, len) = write(self.message, chain)?;
+                pipes.data(file, self.from, data, found);
+                if data.len() < len {
+                    pipes.cut(file, self.from);
+                }
+                pipes.ask_about(exchange, Asked::About(file), bytes);
+            }
+            command::IOCTL if self.control()? == TRANSCEIVE => {
+                let (offset, len) = (body.u32()?, body.u32()?);
+                pipes.data(file, self.from, part(self.message, offset, len)?, found);
+                pipes.ask_about(exchange, Asked::Read(file), bytes);
+            }
+            _ => pipes.ask_about(exchange, Asked::About(file), bytes),
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &self,
+        chain: &mut Chain,
+        pipes: &mut Pipes,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let Header {
+            command, exchange, ..
+        } = self.header;
+        if self.header.status == PENDING {
+            pipes.delayed(exchange, self.bytes);
+            return Ok(());
+        }
+        let asked = pipes.answered(exchange, self.bytes);
+        if !self.header.has_succeeded() {
+            return Ok(());
+        }
+        let mut body = self.body()?;
+        match (command, asked) {
+            (command::TREE_CONNECT, _) => {
+                body.skip(2)?;
+                let share = match body.u8()? {
+                    2 => Share::Pipes,
+                    _ => Share::Other,
+                };
+                pipes.connect(chain.tree, share);
+            }
+            (command::CREATE, Some(Asked::Open { name, share, bytes })) => {
                 body.skip(64)?;
-                let file = file(&mut body)?;
+                let file = chain.read_file(&mut body)?;
+                let bytes = bytes.saturating_add(self.bytes);
                 match share {
-                    Some(_) => pipes.open(file, name, found),
-                    None => pipes.open_candidate(file, name),
+                    Some(_) => pipes.open(exchange, file, name, bytes, found),
+                    None => pipes.open_unknown(exchange, file, name, bytes, found),
                 }
             }
-        }
-        (command::CLOSE, Kind::Request) => {
-            body.skip(8)?;
-            pipes.close(file(&mut body)?);
-        }
-        (command::WRITE, Kind::Request) => {
-            let (file, data) = write(message)?;
-            pipes.data(file, from, data, found);
-        }
-        (command::READ, Kind::Request) => {
-            body.skip(16)?;
-            let file = file(&mut body)?;
-            if pipes.share(header.tree) != Some(Share::Other) {
-                pipes.ask(header.exchange, Asked::Read(file));
-            }
-        }
-        (command::READ, Kind::Answer) if header.status != PENDING => {
-            if let Some(Asked::Read(file)) = pipes.answered(header.exchange)
-                && header.has_succeeded()
-            {
+            (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
+            (command::READ, Some(Asked::Read(file))) => {
                 body.skip(2)?;
                 let (offset, _reserved, len) = (body.u8()?, body.u8()?, body.u32()?);
-                pipes.data(file, from, part(message, offset.into(), len)?, found);
+                let data = part(self.message, offset.into(), len)?;
+                pipes.data(file, self.from, data, found);
             }
+            (command::IOCTL, asked) if self.control()? == TRANSCEIVE => {
+                body.skip(8)?;
+                let file = match asked {
+                    Some(Asked::Read(file)) => file,
+                    _ => chain.read_file(&mut body)?,
+                };
+                let mut body = self.body()?;
+                body.skip(32)?; // up to the file, and what was sent, again
+                let (offset, len) = (body.u32()?, body.u32()?);
+                pipes.data(file, self.from, part(self.message, offset, len)?, found);
+            }
+            _ => {}
         }
-        (command::IOCTL, kind) => {
-            body.skip(4)?;
-            if body.u32()? != TRANSCEIVE {
-                return Ok(());
-            }
-            let file = file(&mut body)?;
-            if kind == Kind::Answer {
-                body.skip(8)?; // what was sent, again
-            }
-            let (offset, len) = (body.u32()?, body.u32()?);
-            if kind == Kind::Request || header.has_succeeded() {
-                pipes.data(file, from, part(message, offset, len)?, found);
-            }
-        }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    /// What an IOCTL asks for.
+    fn control(&self) -> Result<u32, Short> {
+        let mut body = self.body()?;
+        body.skip(4)?;
+        body.u32()
+    }
+}
+
+/// Where the body of a request names its file (MS-SMB2 2.2.15 to 2.2.39).
+fn place_of_file(command: u16) -> Option<usize> {
+    Some(match command {
+        command::CLOSE | command::FLUSH | command::LOCK | command::IOCTL => 8,
+        command::QUERY_DIRECTORY | command::CHANGE_NOTIFY => 8,
+        command::READ | command::WRITE | command::SET_INFO => 16,
+        command::QUERY_INFO => 24,
+        _ => return None,
+    })
 }
 
 /// The name in a request to create.
@@ -199,20 +334,16 @@ fn name(message: &[u8]) -> Result<String, Short> {
     Ok(names::utf16(part(message, offset.into(), len.into())?))
 }
 
-/// The file of a write and its data, as much as is there.
-fn write(message: &[u8]) -> Result<(File, &[u8]), Short> {
+/// The file of a write, its data as much as is there, and how long they are.
+fn write<'a>(message: &'a [u8], chain: &Chain) -> Result<(File, &'a [u8], usize), Short> {
     let mut r = Reader::little(message);
     r.skip(HEADER_LEN + 2)?;
     let (offset, len, _at) = (r.u16()?, r.u32()?, r.u64()?);
-    let file = file(&mut r)?;
+    let file = chain.read_file(&mut r)?;
     let mut data = Reader::little(message);
     data.skip(offset.into())?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
-    Ok((file, data.up_to(len)))
-}
-
-fn file(r: &mut Reader) -> Result<File, Short> {
-    Ok(File(u128::from_le_bytes(r.array()?)))
+    Ok((file, data.up_to(len), len))
 }
 
 /// Part of a message, by offset from its header and by length.

@@ -105,7 +105,7 @@ pub struct ServiceRow {
     pub servers: Count,
     /// Packets both ways; none for a part of a flow.
     pub packets: Option<u64>,
-    /// Bytes on the wire both ways.
+    /// Bytes on the wire both ways, each counted in one row alone.
     pub bytes: u64,
     /// Flows by basis, in the order of [`BASES`].
     pub known: [u64; BASES.len()],
@@ -152,7 +152,7 @@ pub const SERVICE: &[Column<ServiceRow>] = &[
     },
     Column {
         name: "listener",
-        about: "Service whose flows carried this one; such rows are part of the listener's row",
+        about: "Service whose flows carried this one; they and their packets stand in its row",
         of: |context, row| Value::text(row.listener().map(|id| context.service_id(id))),
     },
     Column {
@@ -187,7 +187,7 @@ pub const SERVICE: &[Column<ServiceRow>] = &[
     },
     Column {
         name: "bytes",
-        about: "Bytes on the wire both ways, from the IP header on",
+        about: "Bytes on the wire both ways, each in one row: those that reached others, in theirs",
         of: |_, row| Value::Number(row.bytes),
     },
     Column {
@@ -253,7 +253,7 @@ impl ByService {
         let (whole, parts) = self.groups.entry(group).or_default();
         whole.add(flow, &mut self.addresses_left);
         whole.packets += flow.flow.packets.iter().sum::<u64>();
-        whole.bytes += flow.flow.bytes.iter().sum::<u64>();
+        let mut left: u64 = flow.flow.bytes.iter().sum();
         whole.known[flow.label.basis as usize] += 1;
         whole.name_application(application(flow));
 
@@ -265,10 +265,13 @@ impl ByService {
             };
             let part = parts.entry(via).or_default();
             part.add(flow, &mut self.addresses_left);
-            part.bytes += reached.bytes;
+            let bytes = reached.bytes.min(left);
+            left -= bytes;
+            part.bytes += bytes;
             part.known[reached.basis as usize] += 1;
             part.name_application(reached.application.clone());
         }
+        whole.bytes += left;
     }
 
     /// The rows: most bytes first, unknown flows last, each group followed by what else it reached.
@@ -428,7 +431,7 @@ mod tests {
         let [whole, part] = &rows[..] else {
             panic!("{rows:?}")
         };
-        assert_eq!((whole.bytes, whole.listener()), (2300, None));
+        assert_eq!((whole.bytes, whole.listener()), (1400, None));
         assert_eq!((part.bytes, part.listener()), (900, whole.service()));
         assert_eq!(part.reached.and_then(|reached| reached.via), Some("smb"));
     }
