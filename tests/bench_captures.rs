@@ -50,6 +50,14 @@ fn the_same_sizes_give_the_same_bytes() {
 }
 
 #[test]
+fn every_kind_says_what_it_is_and_how_large() {
+    for kind in ALL {
+        assert!(!kind.about.is_empty(), "{}", kind.name);
+        assert!(kind.size.packets >= 1_000_000, "{}", kind.name);
+    }
+}
+
+#[test]
 fn every_small_packet_belongs_to_one_of_the_flows_asked_for() {
     let run = label("small", 3000, 100);
     assert_eq!(run.rows().len(), 100);
