@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 use wiretag::catalog::{Catalog, Fact, Listens, Origin, PortRange};
+use wiretag::dissect;
 use wiretag::model::five_tuple::IpProtocol;
 use wiretag::model::netbios::{NameKind, NetbiosName};
-use wiretag::model::protocol::Protocol;
 use wiretag::model::uuid::{Interface, Uuid};
 
 const TCP: IpProtocol = IpProtocol::TCP;
@@ -45,7 +45,7 @@ fn load(texts: &[&str]) -> Result<Catalog, Vec<String>> {
         })
         .collect();
     let before = format!("{}/", folder.path().display());
-    Catalog::load(&paths).map_err(|faults| {
+    Catalog::load(&paths, Some(&dissect::vocabulary())).map_err(|faults| {
         let lines = faults.to_string();
         lines.lines().map(|l| l.replace(&before, "")).collect()
     })
@@ -53,6 +53,12 @@ fn load(texts: &[&str]) -> Result<Catalog, Vec<String>> {
 
 fn faults(text: &str) -> Vec<String> {
     load(&[text]).err().unwrap_or_default()
+}
+
+#[test]
+fn the_built_in_files_use_words_that_dissectors_tell() {
+    let words = dissect::vocabulary();
+    assert!(Catalog::load(&[], Some(&words)).is_ok());
 }
 
 #[test]
@@ -338,22 +344,22 @@ fn ip_protocols_47_50_and_51_are_routing_and_remote_access() {
 fn a_port_tells_what_may_be_spoken_there() {
     let catalog = Catalog::built_in();
     let speaks = |protocol, port: u16| catalog.port(protocol, port)[0].speaks.clone();
-    assert_eq!(speaks(TCP, 389), [Protocol::Ldap]);
-    assert_eq!(speaks(TCP, 636), [Protocol::Tls]);
-    assert_eq!(speaks(TCP, 139), [Protocol::NetbiosSession, Protocol::Smb]);
-    assert_eq!(speaks(UDP, 4500), [Protocol::NatT, Protocol::Isakmp]);
+    assert_eq!(speaks(TCP, 389), ["ldap"]);
+    assert_eq!(speaks(TCP, 636), ["tls"]);
+    assert_eq!(speaks(TCP, 139), ["netbios-session", "smb"]);
+    assert_eq!(speaks(UDP, 4500), ["nat-t", "isakmp"]);
     assert!(speaks(TCP, 20).is_empty());
 }
 
 #[test]
 fn who_speaks_a_protocol_is_known_whatever_the_port_and_listeners_come_first() {
     let catalog = Catalog::built_in();
-    let ftp = catalog.speaks_of(Protocol::Ftp);
+    let ftp = catalog.speaks_of("ftp");
     let ids: Vec<&str> = (ftp.iter())
         .map(|u| catalog.service(u.service).id.as_str())
         .collect();
     assert_eq!(ids, ["MSFtpSvc", "ALG"]);
-    assert!(catalog.speaks_of(Protocol::BitTorrent).is_empty());
+    assert!(catalog.speaks_of("bittorrent").is_empty());
 }
 
 #[test]
@@ -565,7 +571,7 @@ fn more_ports_are_added_to_a_service_of_an_earlier_file_and_replace_its_rows_of_
     let uses = catalog.port(TCP, 9100);
     assert_eq!(catalog.service(uses[0].service).id, "Spooler");
     assert_eq!(uses.len(), 1);
-    assert_eq!(uses[0].speaks, [Protocol::Lpd]);
+    assert_eq!(uses[0].speaks, ["lpd"]);
     let taken = to("application = 'Jobs', protocol = 'tcp', port = 445, listener = true");
     let catalog = load(&[&taken]).expect("no faults");
     assert_eq!(
@@ -766,7 +772,7 @@ fn every_kind_of_fault_is_named_with_its_line() {
         ),
         (
             row("application = 'A', protocol = 'tcp', port = 1, speaks = ['klingon']"),
-            "0.toml:6: unknown protocol \"klingon\"; known: rpc,",
+            "0.toml:6: unknown protocol \"klingon\"; known: bittorrent,",
         ),
         (
             row("application = 'A', protocol = 'tcp', port = 1, listener = 'yes'"),
@@ -907,14 +913,14 @@ fn what_a_broken_line_may_have_held_is_not_missed() {
 fn a_file_that_cannot_be_read_is_one_fault_without_a_line() {
     let folder = TempDir::new().expect("a temporary folder");
     let missing = folder.path().join("missing.toml");
-    let found = Catalog::load(std::slice::from_ref(&missing)).expect_err("no such file");
+    let found = Catalog::load(std::slice::from_ref(&missing), None).expect_err("no such file");
     let expected = format!("{}: cannot be read", missing.display());
     assert!(found.to_string().starts_with(&expected), "{found}");
 
     let binary = folder.path().join("binary.toml");
     fs::write(&binary, [0xff, 0xfe, 0]).expect("a new file");
     assert!(
-        Catalog::check(&binary)
+        Catalog::check(&binary, &dissect::vocabulary())
             .unwrap_err()
             .to_string()
             .contains("not UTF-8")
@@ -923,12 +929,12 @@ fn a_file_that_cannot_be_read_is_one_fault_without_a_line() {
     let long = folder.path().join("long.toml");
     fs::write(&long, vec![b'#'; 4 * 1024 * 1024 + 1]).expect("a new file");
     assert!(
-        Catalog::check(&long)
+        Catalog::check(&long, &dissect::vocabulary())
             .unwrap_err()
             .to_string()
             .contains("longer than")
     );
-    assert!(Catalog::check(folder.path()).is_err());
+    assert!(Catalog::check(folder.path(), &dissect::vocabulary()).is_err());
 }
 
 #[test]
@@ -936,7 +942,7 @@ fn a_checked_file_tells_how_much_it_holds() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("extra.toml");
     fs::write(&path, GOPHER).expect("a new file");
-    let contents = Catalog::check(&path).expect("no faults");
+    let contents = Catalog::check(&path, &dissect::vocabulary()).expect("no faults");
     assert_eq!(
         [
             contents.services,

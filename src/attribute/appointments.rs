@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::dissect::Role;
 use crate::model::evidence::Assignment;
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
@@ -33,16 +34,20 @@ pub struct Appointment {
     pub server: Peer,
     /// The host that will connect to the endpoint.
     pub guest: IpAddr,
+    /// Who waits at the endpoint: the client or the server of the negotiating flow.
+    pub awaited_by: Role,
     time: Timestamp,
 }
 
 impl Appointment {
-    /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect.
+    /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect to the
+    /// side that waits.
     pub fn new(
         by: Assignment,
         frame: Frame,
         server: Peer,
         guest: Peer,
+        awaited_by: Role,
         time: Timestamp,
     ) -> Appointment {
         Appointment {
@@ -50,6 +55,7 @@ impl Appointment {
             frame,
             server,
             guest: guest.address,
+            awaited_by,
             time,
         }
     }
@@ -117,6 +123,14 @@ impl Appointments {
 mod tests {
     use super::*;
     use crate::model::packet::CaptureId;
+    use crate::model::protocol::Protocol;
+
+    const DATA: Assignment = Assignment {
+        name: "data",
+        application: "data",
+        lead: "assigned",
+        protocol: Protocol::new("talk", "Talk"),
+    };
 
     fn peer(last: u8, port: u16) -> Peer {
         Peer {
@@ -135,10 +149,11 @@ mod tests {
             number: second as u64,
         };
         Appointment::new(
-            Assignment::FtpData,
+            DATA,
             frame,
             peer(9, 21),
             peer(1, 50_000),
+            Role::Server,
             seconds(second),
         )
     }

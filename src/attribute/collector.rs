@@ -16,6 +16,7 @@ use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
 use crate::catalog::Catalog;
+use crate::dissect::Role;
 use crate::flow::ended::EndedFlow;
 use crate::flow::table::Finding;
 use crate::model::evidence::{Claim, Direction, Endpoint};
@@ -100,16 +101,16 @@ impl<'a> Collector<'a> {
                 self.learn_exported(server, &at, &interfaces, lesson);
             }
             Claim::Assigned { by, at, listener } => {
-                let (host, other) = match listener == client {
-                    true => (guest, server),
-                    false => (server, guest),
+                let (host, other, role) = match listener == client {
+                    true => (guest, server, Role::Client),
+                    false => (server, guest, Role::Server),
                 };
                 let Some((_, protocol, port)) = address_of(&at, host.address) else {
                     return;
                 };
                 for address in addresses(&at, host) {
                     let listener = Peer { address, port };
-                    let appointment = Appointment::new(by, frame, server, other, time);
+                    let appointment = Appointment::new(by, frame, server, other, role, time);
                     self.map.appointments.make(listener, protocol, appointment);
                 }
             }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::catalog::ServiceId;
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::Direction;
+use crate::model::evidence::{Assignment, Direction};
 use crate::model::five_tuple::Peer;
 use crate::model::packet::Frame;
+use crate::model::protocol::Field;
 use crate::model::uuid::Interface;
 
 /// The ground of a label, strongest first.
@@ -61,14 +62,16 @@ pub enum EvidenceKind {
     Mailslot,
     /// A NetBIOS name that was used.
     NetbiosName,
-    /// An FTP negotiation.
-    FtpData,
-    /// A TFTP request.
-    TftpTransfer,
+    /// A negotiation that assigned the port.
+    Assigned(Assignment),
     /// What the payload speaks.
     Protocol,
-    /// A product that named itself.
-    Banner,
+    /// The payload is not what the port is for.
+    Mismatch,
+    /// What a peer said of itself, or whom it asked for.
+    Said(Field),
+    /// What the server's host, or whoever listens on its port, was seen to be.
+    HostSystem,
 }
 
 impl EvidenceKind {
@@ -84,10 +87,11 @@ impl EvidenceKind {
             EvidenceKind::SmbPipe => "smb-pipe",
             EvidenceKind::Mailslot => "mailslot",
             EvidenceKind::NetbiosName => "netbios-name",
-            EvidenceKind::FtpData => "ftp-data",
-            EvidenceKind::TftpTransfer => "tftp-transfer",
+            EvidenceKind::Assigned(by) => by.name,
             EvidenceKind::Protocol => "protocol",
-            EvidenceKind::Banner => "banner",
+            EvidenceKind::Mismatch => "mismatch",
+            EvidenceKind::Said(field) => field.name(),
+            EvidenceKind::HostSystem => "host-system",
         }
     }
 }

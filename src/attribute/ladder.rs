@@ -10,8 +10,9 @@ use crate::attribute::networks::Networks;
 use crate::attribute::pipes;
 use crate::attribute::server;
 use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
+use crate::dissect::{rpc, rpc_http};
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::{Assignment, Claim, Direction, Endpoint, Evidence};
+use crate::model::evidence::{Claim, Direction, Endpoint, Evidence};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::protocol::Protocol;
 use crate::model::uuid::{Interface, Uuid};
@@ -142,13 +143,10 @@ impl Ladder<'_> {
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
             return None;
         }
-        let (application, speaks, kind) = match appointment.by {
-            Assignment::FtpData => ("FTP data", Protocol::Ftp, EvidenceKind::FtpData),
-            Assignment::TftpTransfer => ("TFTP", Protocol::Tftp, EvidenceKind::TftpTransfer),
-        };
-        let (service, candidates) = self.owner(appointment, protocol, speaks);
+        let application = appointment.by.application;
+        let (service, candidates) = self.owner(appointment, protocol);
         let ground = Ground {
-            kind,
+            kind: EvidenceKind::Assigned(appointment.by),
             value: listener_text(case.server, protocol),
             name: None,
             frame: Some(appointment.frame),
@@ -169,11 +167,10 @@ impl Ladder<'_> {
         &self,
         appointment: &Appointment,
         protocol: IpProtocol,
-        speaks: Protocol,
     ) -> (Option<ServiceId>, Vec<ServiceId>) {
-        let server = appointment.server;
+        let (server, speaks) = (appointment.server, appointment.by.protocol);
         let uses: Vec<&PortUse> = (self.catalog.port(protocol, server.port).iter())
-            .filter(|known| !known.quirk && known.speaks.contains(&speaks))
+            .filter(|known| !known.quirk && known.may_speak(speaks))
             .collect();
         let listener = uses.iter().find(|known| known.listener);
         match listener {
@@ -281,9 +278,9 @@ impl Ladder<'_> {
             .iter()
             .find(|known| !known.quirk && (case.spoken.is_some() || !known.only_if_spoken))
             .map(|known| Ground {
-                kind: EvidenceKind::Port,
+                kind: EvidenceKind::Mismatch,
                 value: listener_text(case.server, protocol),
-                name: Some(format!("{}, which the payload is not", known.application)),
+                name: Some(known.application.clone()),
                 frame: None,
             });
         let candidates = match case.spoken {
@@ -313,7 +310,7 @@ impl Ladder<'_> {
         };
         let speaking = self
             .catalog
-            .speaks_of(spoken)
+            .speaks_of(spoken.name())
             .iter()
             .map(|known| known.service);
         distinct(speaking.filter(may_move))
@@ -400,14 +397,15 @@ impl Ladder<'_> {
             Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
-            Claim::Announced(text) => (EvidenceKind::Banner, text.clone(), None),
+            Claim::Said { field, text, .. } => (EvidenceKind::Said(*field), text.clone(), None),
             Claim::Assigned { by, at, .. } => {
-                let kind = match by {
-                    Assignment::FtpData => EvidenceKind::FtpData,
-                    Assignment::TftpTransfer => EvidenceKind::TftpTransfer,
-                };
-                (kind, endpoint_text(at, server), None)
+                (EvidenceKind::Assigned(*by), endpoint_text(at, server), None)
             }
+            Claim::Hosted { field, name, at } => (
+                EvidenceKind::Said(*field),
+                format!("{name} at {}", endpoint_text(at, server)),
+                None,
+            ),
             Claim::Exported { class, at, .. } => (
                 EvidenceKind::ObjectExporter,
                 endpoint_text(at, server),
@@ -474,8 +472,7 @@ fn distinct(services: impl Iterator<Item = ServiceId>) -> Vec<ServiceId> {
 
 /// Whether the label rests on a transfer that was agreed on: nothing said later changes that.
 fn is_appointment(label: &Label) -> bool {
-    let agreed = [EvidenceKind::FtpData, EvidenceKind::TftpTransfer];
-    (label.evidence.iter()).any(|ground| agreed.contains(&ground.kind))
+    (label.evidence.iter()).any(|ground| matches!(ground.kind, EvidenceKind::Assigned(_)))
 }
 
 fn spoken(flow: &EndedFlow) -> Option<Protocol> {
@@ -508,16 +505,13 @@ fn carried(flow: &EndedFlow) -> BTreeMap<Interface, u64> {
 }
 
 fn is_rpc(spoken: Protocol) -> bool {
-    matches!(
-        spoken,
-        Protocol::Rpc | Protocol::RpcDatagram | Protocol::RpcHttp
-    )
+    [rpc::PROTOCOL, rpc::CONNECTIONLESS, rpc_http::PROTOCOL].contains(&spoken)
 }
 
 /// Whether a payload that speaks this, or nothing that is known, may be found at a port.
 fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
     match spoken {
-        Some(spoken) => known.speaks.contains(&spoken),
+        Some(spoken) => known.may_speak(spoken),
         None => !known.only_if_spoken,
     }
 }

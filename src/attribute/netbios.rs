@@ -123,6 +123,7 @@ fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
 mod tests {
     use super::*;
     use crate::attribute::samples::{evidence, flow};
+    use crate::dissect::{netbios_datagram, netbios_name, netbios_session};
     use crate::model::evidence::Direction;
     use crate::model::netbios::{NameKind, NetbiosName};
 
@@ -171,7 +172,7 @@ mod tests {
             ("temp\\netlogon", "Netlogon"),
             ("messngr", "Messenger"),
         ] {
-            let told = told(Protocol::NetbiosDatagram, &written(mailslot, 90));
+            let told = told(netbios_datagram::PROTOCOL, &written(mailslot, 90));
             let whole = (
                 vec![(expected.to_owned(), 500)],
                 "NetBIOS Datagram Service".to_owned(),
@@ -186,7 +187,7 @@ mod tests {
             let mut claims = vec![named(0x1d, NameUse::SentTo)];
             claims.extend(written(mailslot, 90));
             assert_eq!(
-                service(Protocol::NetbiosDatagram, &claims),
+                service(netbios_datagram::PROTOCOL, &claims),
                 None,
                 "{mailslot}"
             );
@@ -200,7 +201,7 @@ mod tests {
             written("net\\ntlogon", 40),
             written("lanman", 7),
         ];
-        let (services, _) = told(Protocol::NetbiosDatagram, &claims.concat()).expect("it is told");
+        let (services, _) = told(netbios_datagram::PROTOCOL, &claims.concat()).expect("it is told");
         assert_eq!(
             services,
             [("Browser".to_owned(), 97), ("Netlogon".to_owned(), 40)]
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn without_a_mailslot_the_receivers_suffix_names_the_service() {
-        let spoken = Protocol::NetbiosDatagram;
+        let spoken = netbios_datagram::PROTOCOL;
         let to = |suffix| service(spoken, &[named(suffix, NameUse::SentTo)]);
         assert_eq!(to(0x1e).as_deref(), Some("Browser"));
         assert_eq!(to(0x1c).as_deref(), Some("Netlogon"));
@@ -227,7 +228,7 @@ mod tests {
             NameUse::Registered,
             NameUse::Released,
         ] {
-            assert_eq!(service(Protocol::NetbiosName, &[named(0x20, used)]), None);
+            assert_eq!(service(netbios_name::PROTOCOL, &[named(0x20, used)]), None);
         }
     }
 
@@ -237,13 +238,13 @@ mod tests {
             named(0x20, NameUse::Registered),
             named(0x20, NameUse::Decided),
         ];
-        let wins = service(Protocol::NetbiosName, &claims);
+        let wins = service(netbios_name::PROTOCOL, &claims);
         assert_eq!(wins.as_deref(), Some("WINS"));
     }
 
     #[test]
     fn an_accepted_session_belongs_to_the_service_that_was_called() {
-        let session = |suffix, used| service(Protocol::NetbiosSession, &[named(suffix, used)]);
+        let session = |suffix, used| service(netbios_session::PROTOCOL, &[named(suffix, used)]);
         assert_eq!(
             session(0x20, NameUse::Accepted).as_deref(),
             Some("lanmanserver")

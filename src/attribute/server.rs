@@ -3,8 +3,9 @@
 use crate::attribute::endpoints::EndpointMap;
 use crate::attribute::networks::is_group;
 use crate::catalog::Catalog;
+use crate::dissect::Role;
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::{Assignment, Claim, Direction, Evidence};
+use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol};
 
 /// The direction in which the client of a flow sends.
@@ -51,8 +52,8 @@ fn is_mapped(flow: &EndedFlow, side: Direction, map: &EndpointMap) -> bool {
     !(map.tenants(flow.sender(side), protocol, flow.start)).is_empty()
 }
 
-/// A TFTP transfer comes from the server, from a port that nobody knows before (RFC 1350 4): the
-/// side that was announced as waiting for it is the client.
+/// A transfer over UDP may come from the server, from a port that nobody knows before (RFC 1350 4):
+/// the side that was announced as waiting for it is the client then.
 fn transfer_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
     let is_request = |e: &Evidence| matches!(e.claim, Claim::Assigned { .. });
     if flow.tuple.protocol != IpProtocol::UDP || flow.evidence.iter().any(is_request) {
@@ -65,6 +66,6 @@ fn transfer_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
             let listener = flow.sender(*side);
             (map.appointments
                 .find(guest, listener, flow.tuple.protocol, flow.start))
-            .is_some_and(|a| a.by == Assignment::TftpTransfer)
+            .is_some_and(|a| a.awaited_by == Role::Client)
         })
 }

@@ -53,8 +53,9 @@ pub struct PortRow {
     pub application: String,
     /// The port or IP protocol.
     pub at: Listens,
-    /// Protocols that a payload there may plainly be. Empty where none that is looked for is.
-    pub speaks: Vec<Protocol>,
+    /// Protocols that a payload there may plainly be, by their short names. Empty where none that
+    /// is looked for is.
+    pub speaks: Vec<String>,
     /// Whether it is marked to own the socket among the services that list this port.
     pub listener: bool,
     /// Whether it counts only where a payload is seen to speak one of these.
@@ -190,8 +191,9 @@ pub struct PortUse {
     pub service: ServiceId,
     /// The application protocol, in the words of the source.
     pub application: String,
-    /// Protocols that a payload there may plainly be. Empty where none that is looked for is.
-    pub speaks: Vec<Protocol>,
+    /// Protocols that a payload there may plainly be, by their short names. Empty where none that
+    /// is looked for is.
+    pub speaks: Vec<String>,
     /// Whether the service owns the socket: it is marked so, or no other service lists the port.
     pub listener: bool,
     /// Whether other services list the port as well.
@@ -200,6 +202,13 @@ pub struct PortUse {
     pub only_if_spoken: bool,
     /// Whether the source prints the row although it does not occur on the wire.
     pub quirk: bool,
+}
+
+impl PortUse {
+    /// Whether a payload there may plainly be of this protocol.
+    pub fn may_speak(&self, protocol: Protocol) -> bool {
+        self.speaks.iter().any(|name| name == protocol.name())
+    }
 }
 
 /// The version of an RPC interface.

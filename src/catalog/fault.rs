@@ -76,8 +76,15 @@ pub enum FaultKind {
     NotAVersion(String),
     /// The `protocol` of a port row is none of the three.
     NotAPortProtocol(String),
-    /// `speaks` names a protocol that the program does not look for.
-    UnknownProtocol(String),
+    /// A protocol or a field that the program does not look for.
+    UnknownWord {
+        /// `protocol` or `field`.
+        what: &'static str,
+        /// As it is written.
+        name: String,
+        /// Those that are known.
+        known: Vec<&'static str>,
+    },
     /// A number that its key cannot have.
     OutOfRange {
         /// The key.
@@ -158,11 +165,8 @@ impl fmt::Display for FaultKind {
                     "{text:?} is no protocol of a port row; use tcp, udp or ip"
                 )
             }
-            FaultKind::UnknownProtocol(text) => {
-                let known: Vec<&str> = crate::model::protocol::Protocol::all()
-                    .map(|p| p.name())
-                    .collect();
-                write!(f, "unknown protocol {text:?}; known: {}", known.join(", "))
+            FaultKind::UnknownWord { what, name, known } => {
+                write!(f, "unknown {what} {name:?}; known: {}", known.join(", "))
             }
             FaultKind::OutOfRange { key, found, wanted } => {
                 write!(

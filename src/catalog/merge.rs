@@ -14,7 +14,6 @@ use crate::catalog::read::{Entries, ReadInterface, ReadMorePorts, ReadNamed, Rea
 use crate::catalog::table::Placed;
 use crate::catalog::{Catalog, Lookups, Patterns, folded, plain_mailslot, plain_pipe};
 use crate::model::netbios::NameKind;
-use crate::model::protocol::Protocol;
 use crate::model::uuid::Uuid;
 
 /// A service's id is 16 bits wide.
@@ -316,10 +315,11 @@ impl Merge {
         }
         for (listens, uses, fault) in found.settle() {
             self.faults.extend(fault);
-            for protocol in Protocol::all() {
-                let speakers = uses.iter().filter(|u| u.speaks.contains(&protocol));
-                let known = lookups.speakers.entry(protocol).or_default();
-                known.extend(speakers.filter(|u| !u.quirk).cloned());
+            for speaker in uses.iter().filter(|u| !u.quirk) {
+                for protocol in &speaker.speaks {
+                    let known = lookups.speakers.entry(protocol.clone()).or_default();
+                    known.push(speaker.clone());
+                }
             }
             match listens {
                 Listens::Port(protocol, port) => {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::five_tuple::IpProtocol;
 use crate::model::netbios::{NameKind, NetbiosName};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::Vocabulary;
 use crate::model::uuid::{Interface, Uuid};
 
 mod entry;
@@ -105,7 +105,7 @@ struct Lookups {
     names: Table<String, ServiceId>,
     ports: Table<(IpProtocol, u16), Vec<PortUse>>,
     ip_protocols: Table<IpProtocol, Vec<PortUse>>,
-    speakers: Table<Protocol, Vec<PortUse>>,
+    speakers: Table<String, Vec<PortUse>>,
     interfaces: Table<Uuid, Vec<usize>>,
     pipes: Patterns,
     classes: Table<Uuid, usize>,
@@ -154,31 +154,32 @@ pub struct Contents {
 impl Catalog {
     /// The catalog that is compiled in.
     pub fn built_in() -> Catalog {
-        Catalog::load(&[]).expect("the built-in files are free of faults, as a test holds")
+        Catalog::load(&[], None).expect("the built-in files are free of faults, as a test holds")
     }
 
     /// The built-in catalog with the entries of `extra` files, in their order. A service of the
     /// same id, a port row of the same service, port and application, an interface of the same
     /// UUID and version, a class of the same UUID, a pipe or mailslot of the same name and a
     /// NetBIOS name of the same suffix, name and kind replace the earlier entry whole; anything
-    /// else is added.
+    /// else is added. Names of protocols and fields must be among
+    /// `words`, where those are given.
     ///
     /// # Errors
     /// Everything that is wrong with any of the files.
-    pub fn load(extra: &[PathBuf]) -> Result<Catalog, Faults> {
+    pub fn load(extra: &[PathBuf], words: Option<&Vocabulary>) -> Result<Catalog, Faults> {
         let mut faults = Vec::new();
         let mut merge = Merge::default();
         let mut built_in = Entries::default();
         let mut files: Vec<String> = Vec::new();
         for (name, text, origin) in BUILT_IN {
             files.push((*name).to_owned());
-            let (entries, found) = read(name, text, *origin);
+            let (entries, found) = read(name, text, *origin, words);
             faults.extend(found);
             built_in.extend(entries);
         }
         merge.add(built_in);
         for path in extra {
-            let (entries, found) = read_file(path);
+            let (entries, found) = read_file(path, words);
             files.push(path.display().to_string());
             faults.extend(found);
             merge.add(entries);
@@ -195,9 +196,9 @@ impl Catalog {
     ///
     /// # Errors
     /// Everything that is wrong with the file.
-    pub fn check(path: &Path) -> Result<Contents, Faults> {
-        Catalog::load(&[path.to_owned()])?;
-        let (entries, _) = read_file(path);
+    pub fn check(path: &Path, words: &Vocabulary) -> Result<Contents, Faults> {
+        Catalog::load(&[path.to_owned()], Some(words))?;
+        let (entries, _) = read_file(path, Some(words));
         Ok(Contents {
             services: entries.services.len(),
             more_ports: entries.more_ports.len(),
@@ -238,10 +239,10 @@ impl Catalog {
         (self.lookups.ip_protocols.get(&protocol)).map_or(&[], Vec::as_slice)
     }
 
-    /// Rows, of whatever port, that may speak this protocol; listeners first. A service stands
+    /// Rows, of whatever port, that may speak the protocol of this short name; listeners first. A service stands
     /// there once for each of its rows.
-    pub fn speaks_of(&self, protocol: Protocol) -> &[PortUse] {
-        (self.lookups.speakers.get(&protocol)).map_or(&[], Vec::as_slice)
+    pub fn speaks_of(&self, protocol: &str) -> &[PortUse] {
+        (self.lookups.speakers.get(protocol)).map_or(&[], Vec::as_slice)
     }
 
     /// Ranges from which Windows takes dynamic ports, as the services' behaviour states them.
@@ -390,10 +391,10 @@ fn is_like(pattern: &str, name: &str) -> bool {
 }
 
 /// Reads a user's file. One that cannot be read has no entries and one fault.
-fn read_file(path: &Path) -> (Entries, Vec<Fault>) {
+fn read_file(path: &Path, words: Option<&Vocabulary>) -> (Entries, Vec<Fault>) {
     let name = path.display().to_string();
     match text_of(path) {
-        Ok(text) => read(&name, &text, Origin::User),
+        Ok(text) => read(&name, &text, Origin::User, words),
         Err((line, kind)) => {
             let file = name.as_str().into();
             let place = Place { file, line };

@@ -11,7 +11,7 @@ use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::table::{Placed, Reader, Table};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::netbios::NameKind;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::Vocabulary;
 use crate::model::uuid::Uuid;
 
 const FILE_KEYS: &[&str] = &[
@@ -120,8 +120,13 @@ pub(super) struct ReadNamed<T> {
 }
 
 /// Reads the text of `file`; `origin` is what its services are marked with.
-pub(super) fn read(file: &str, text: &str, origin: Origin) -> (Entries, Vec<Fault>) {
-    let mut reader = Reader::new(file, text);
+pub(super) fn read(
+    file: &str,
+    text: &str,
+    origin: Origin,
+    words: Option<&Vocabulary>,
+) -> (Entries, Vec<Fault>) {
+    let mut reader = Reader::new(file, text, words);
     let parsed = reader.parse(text);
     let broken: Vec<usize> = reader.faults.iter().map(|f| f.place.line).collect();
 
@@ -202,10 +207,8 @@ fn port_rows(r: &mut Reader, table: &Table, head: &'static str) -> Vec<(PortRow,
 fn port_row(r: &mut Reader, table: &Table) -> PortRow {
     let mut speaks = Vec::new();
     for name in r.texts(table, "speaks") {
-        match Protocol::from_name(&name.value) {
-            Some(protocol) => speaks.push(protocol),
-            None => r.fault_at(name.place, FaultKind::UnknownProtocol(name.value)),
-        }
+        r.must_be_known(&name, "protocol", |words| &words.protocols);
+        speaks.push(name.value);
     }
     PortRow {
         application: required(r, table, "application"),

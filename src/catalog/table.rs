@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::catalog::fault::{Fault, FaultKind, Place};
+use crate::model::protocol::Vocabulary;
 
 /// A value and the line that gives it.
 #[derive(Clone, Debug)]
@@ -17,8 +18,10 @@ pub(super) struct Placed<T> {
 }
 
 /// One file being read, and what is wrong with it so far.
-pub(super) struct Reader {
+pub(super) struct Reader<'w> {
     file: Arc<str>,
+    /// What the program looks for, where names of that are to be checked.
+    words: Option<&'w Vocabulary>,
     /// Where each line after the first begins.
     line_starts: Vec<usize>,
     pub faults: Vec<Fault>,
@@ -32,11 +35,12 @@ pub(super) struct Table<'t> {
     entries: &'t DeTable<'t>,
 }
 
-impl Reader {
-    pub fn new(file: &str, text: &str) -> Reader {
+impl<'w> Reader<'w> {
+    pub fn new(file: &str, text: &str, words: Option<&'w Vocabulary>) -> Reader<'w> {
         let line_starts = text.match_indices('\n').map(|(at, _)| at + 1).collect();
         Reader {
             file: file.into(),
+            words,
             line_starts,
             faults: Vec::new(),
         }
@@ -98,6 +102,23 @@ impl Reader {
             head,
             place,
             entries,
+        }
+    }
+
+    /// Notes a word that is none of those that the program looks for.
+    pub fn must_be_known(
+        &mut self,
+        word: &Placed<String>,
+        what: &'static str,
+        of: impl Fn(&Vocabulary) -> &[&'static str],
+    ) {
+        let Some(known) = self.words.map(of) else {
+            return;
+        };
+        if !known.contains(&word.value.as_str()) {
+            let (name, known) = (word.value.clone(), known.to_vec());
+            let kind = FaultKind::UnknownWord { what, name, known };
+            self.fault_at(word.place.clone(), kind);
         }
     }
 

@@ -147,7 +147,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
-    let found = Catalog::check(&file).map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let found = Catalog::check(&file, &crate::dissect::vocabulary())
+        .map_err(|faults| Failure::Usage(faults.to_string()))?;
     let line = Checked {
         file: file.display().to_string(),
         services: found.services,

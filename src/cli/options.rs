@@ -39,7 +39,8 @@ impl Knowledge {
 
 /// The built-in catalog with these files added.
 pub fn load(files: &[PathBuf]) -> Result<Catalog, Failure> {
-    Catalog::load(files).map_err(|faults| Failure::Usage(faults.to_string()))
+    let words = crate::dissect::vocabulary();
+    Catalog::load(files, Some(&words)).map_err(|faults| Failure::Usage(faults.to_string()))
 }
 
 /// How much work goes on at once.

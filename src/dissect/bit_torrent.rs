@@ -1,12 +1,15 @@
 //! BitTorrent peer protocol (BEP 3).
 
 use crate::dissect::text::begins;
-use crate::dissect::{Definition, Input, Look, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// BitTorrent peer protocol (BEP 3).
+pub const PROTOCOL: Protocol = Protocol::new("bittorrent", "BitTorrent");
 
 /// BitTorrent over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::BitTorrent,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[6881],
     probe: |opening| {
@@ -18,4 +21,10 @@ pub const STREAM: Definition = Definition {
         })
     },
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 6881,
+        client: b"\x13BitTorrent protocol",
+        server: b"",
+    }],
 };

@@ -1,25 +1,52 @@
 //! Domain Name System (RFC 1035), multicast and link-local names included.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, netbios_name, probe_datagram, probe_stream};
+use crate::dissect::{
+    Definition, Example, Input, Look, Role, netbios_name, probe_datagram, probe_stream,
+};
 use crate::model::protocol::Protocol;
+
+/// Domain Name System (RFC 1035).
+pub const PROTOCOL: Protocol = Protocol::new("dns", "DNS");
 
 /// DNS over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Dns,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[53, 5353, 5355],
     probe: |opening| probe_datagram(opening, |bytes| message(Reader::big(bytes))),
     follow: None,
+    says: &[],
+    examples: &[
+        Example {
+            port: 53,
+            client: b"\x124\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01",
+            server: b"\x124\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\0\0\x01\0\x01\xc0\x0c\0\
+        \x01\0\x01\0\0\0<\0\x04\n\0\0\x01",
+        },
+        Example {
+            port: 53,
+            client: b"",
+            server: b"\x124\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\0\0\x01\0\x01\xc0\x0c\0\
+        \x01\0\x01\0\0\0<\0\x04\n\0\0\x01",
+        },
+    ],
 };
 
 /// DNS over TCP: each message after its length (RFC 1035 4.2.2).
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Dns,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[53],
     probe: |opening| probe_stream(opening, framed),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 53,
+        client: b"\0\x1d\x124\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01",
+        server: b"\0-\x124\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\0\0\x01\0\x01\xc0\x0c\
+        \0\x01\0\x01\0\0\0<\0\x04\n\0\0\x01",
+    }],
 };
 
 /// Bytes in a header.

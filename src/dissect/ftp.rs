@@ -4,19 +4,43 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::dissect::names;
 use crate::dissect::read::Reader;
-use crate::dissect::text::{Manners, has_word};
-use crate::dissect::{Definition, Dissector, Input, Progress};
+use crate::dissect::text::{BANNER, Manners, has_word};
+use crate::dissect::{Definition, Dissector, Example, Input, Progress};
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::Protocol;
 
+/// File Transfer Protocol, control connection (RFC 959).
+pub const PROTOCOL: Protocol = Protocol::new("ftp", "FTP control");
+
+/// PORT, PASV, EPRT and EPSV: a data connection (RFC 959, RFC 2428).
+const DATA: Assignment = Assignment {
+    name: "ftp-data",
+    application: "FTP data",
+    lead: "FTP assigned the port",
+    protocol: PROTOCOL,
+};
+
 /// FTP control over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Ftp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[21],
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|_| Box::new(Control::default())),
+    says: &[BANNER],
+    examples: &[
+        Example {
+            port: 21,
+            client: b"USER me\r\n",
+            server: b"220 ready\r\n",
+        },
+        Example {
+            port: 4131,
+            client: b"",
+            server: b"220 Microsoft FTP Service\r\n",
+        },
+    ],
 };
 
 const MANNERS: Manners = Manners {
@@ -69,10 +93,14 @@ impl Dissector for Control {
             }
             if !self.greeted && line.starts_with(b"220") {
                 self.greeted = true;
-                found.push(Claim::Announced(names::text(&line)));
+                found.push(Claim::Said {
+                    field: BANNER,
+                    text: names::text(&line),
+                    by: from,
+                });
             }
             if let Some((at, listener)) = assigned(&line, from) {
-                let by = Assignment::FtpData;
+                let by = DATA;
                 found.push(Claim::Assigned { by, at, listener });
             }
         }
@@ -171,7 +199,7 @@ mod tests {
 
     fn data(address: Option<&str>, port: u16, listener: Direction) -> Claim {
         Claim::Assigned {
-            by: Assignment::FtpData,
+            by: DATA,
             at: Endpoint::Port {
                 address: address.map(|text| text.parse().expect("an address")),
                 protocol: IpProtocol::TCP,

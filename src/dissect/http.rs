@@ -2,17 +2,43 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::{StartLine, begins, start_line};
-use crate::dissect::{Definition, Dissector, Input, Look, Progress, Role, names, probe_stream};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_stream,
+};
 use crate::model::evidence::{Claim, Direction};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol};
+
+/// Hypertext Transfer Protocol (RFC 9112).
+pub const PROTOCOL: Protocol = Protocol::new("http", "HTTP");
+
+/// What a server calls itself (RFC 9110 10.2.4).
+const SERVER: Field = Field::new("http-server", "Server header");
 
 /// HTTP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Http,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[80, 8080, 5985, 593],
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Headers::default())),
+    says: &[SERVER],
+    examples: &[
+        Example {
+            port: 80,
+            client: b"GET / HTTP/1.1\r\n",
+            server: b"HTTP/1.1 200 OK\r\n",
+        },
+        Example {
+            port: 5985,
+            client: b"POST /wsman HTTP/1.1\r\n",
+            server: b"",
+        },
+        Example {
+            port: 80,
+            client: b"",
+            server: b"HTTP/1.0 404 No\r\n",
+        },
+    ],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
@@ -48,8 +74,12 @@ impl Dissector for Headers {
             return Progress::More;
         }
         match server_line(head) {
-            Ok(Some(line)) => {
-                found.push(Claim::Announced(line));
+            Ok(Some(text)) => {
+                found.push(Claim::Said {
+                    field: SERVER,
+                    text,
+                    by: from,
+                });
                 Progress::Done
             }
             Ok(None) => Progress::Done,
@@ -71,9 +101,11 @@ fn server_line(head: &[u8]) -> Result<Option<String>, Short> {
     let mut r = Reader::big(head);
     loop {
         let line = r.until(b'\n')?;
-        let name = Reader::big(line).up_to("server:".len());
-        if name.eq_ignore_ascii_case(b"server:") {
-            return Ok(Some(names::text(line)));
+        let mut value = Reader::big(line);
+        if let Ok(name) = value.take("server:".len())
+            && name.eq_ignore_ascii_case(b"server:")
+        {
+            return Ok(Some(names::text(value.rest().trim_ascii())));
         }
         if line.is_empty() || line == b"\r" {
             return Ok(None);
@@ -102,7 +134,11 @@ mod tests {
 
     #[test]
     fn the_server_line_is_announced_wherever_the_answer_is_torn() {
-        let line = [Claim::Announced("server: Microsoft-IIS/10.0".into())];
+        let line = [Claim::Said {
+            field: SERVER,
+            text: "Microsoft-IIS/10.0".into(),
+            by: Reverse,
+        }];
         for cut in 0..ANSWER.len() {
             let (left, right) = ANSWER.split_at(cut);
             assert_eq!(announced(&[left, right]), line, "{cut}");

@@ -1,16 +1,25 @@
 //! Internet Message Access Protocol (RFC 9051).
 
-use crate::dissect::text::{Greeting, Manners};
-use crate::dissect::{Definition, Input};
+use crate::dissect::text::{BANNER, Greeting, Manners};
+use crate::dissect::{Definition, Example, Input};
 use crate::model::protocol::Protocol;
+
+/// Internet Message Access Protocol (RFC 9051).
+pub const PROTOCOL: Protocol = Protocol::new("imap", "IMAP");
 
 /// IMAP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Imap,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[143],
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|_| Box::new(Greeting::new(MANNERS.greetings))),
+    says: &[BANNER],
+    examples: &[Example {
+        port: 143,
+        client: b"a1 CAPABILITY\r\n",
+        server: b"* OK ready\r\n",
+    }],
 };
 
 const MANNERS: Manners = Manners {

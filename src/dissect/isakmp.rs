@@ -1,16 +1,30 @@
 //! Internet Key Exchange, versions 1 and 2 (RFC 2408, RFC 7296).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, is_long_enough, probe_datagram};
+use crate::dissect::{
+    Definition, Example, Input, Look, Role, filled, is_long_enough, probe_datagram,
+};
 use crate::model::protocol::Protocol;
+
+/// Internet Key Exchange (RFC 7296, RFC 2408).
+pub const PROTOCOL: Protocol = Protocol::new("isakmp", "ISAKMP");
 
 /// IKE over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Isakmp,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[500],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 500,
+        client: &filled::<40>(
+            b"\x11\x11\x11\x11\x11\x11\x11\x11\0\0\0\0\0\0\0\0! \"\x08\0\0\0\0\0\0\0(",
+            0,
+        ),
+        server: b"",
+    }],
 };
 
 /// Looks at one message, which fills its datagram.

@@ -2,26 +2,48 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Input, Look, Role, ber, is_long_enough, probe_datagram, probe_stream,
+    Definition, Example, Input, Look, Role, ber, filled, is_long_enough, probe_datagram,
+    probe_stream,
 };
 use crate::model::protocol::Protocol;
 
+/// Kerberos version 5 (RFC 4120).
+pub const PROTOCOL: Protocol = Protocol::new("kerberos", "Kerberos");
+
 /// Kerberos over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Kerberos,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[88],
     probe: |opening| probe_datagram(opening, datagram),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 88,
+        client: &filled::<131>(
+            b"j\x81\x800~\xa1\x03\x02\x01\x05\xa2\x03\x02\x01\n\xa3r0p",
+            0,
+        ),
+        server: b"~\x0e0\x0c\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x1e\xa4\0",
+    }],
 };
 
 /// Kerberos over TCP: each message after its length (RFC 4120 7.2.2).
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Kerberos,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[88],
     probe: |opening| probe_stream(opening, framed),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 88,
+        client: &filled::<135>(
+            b"\0\0\0\x83j\x81\x800~\xa1\x03\x02\x01\x05\xa2\x03\x02\x01\n\xa3r0p",
+            0,
+        ),
+        server: b"",
+    }],
 };
 
 fn datagram(bytes: &[u8]) -> Result<Look, Short> {

@@ -1,25 +1,44 @@
 //! Kerberos password change and set (RFC 3244).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, is_long_enough, probe_datagram, probe_stream};
+use crate::dissect::{
+    Definition, Example, Input, Look, Role, is_long_enough, probe_datagram, probe_stream,
+};
 use crate::model::protocol::Protocol;
+
+/// Kerberos password change (RFC 3244).
+pub const PROTOCOL: Protocol = Protocol::new("kpasswd", "Kerberos Password Change");
 
 /// Password change over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Kpasswd,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[464],
     probe: |opening| probe_datagram(opening, datagram),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 464,
+        client: b"\0\x1e\0\x01\0\x10n\x0e0\x0c\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e........\
+        \xa2\0",
+        server: b"",
+    }],
 };
 
 /// Password change over TCP: each message after its length.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Kpasswd,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[464],
     probe: |opening| probe_stream(opening, framed),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 464,
+        client: b"\0\0\0\x1e\0\x1e\0\x01\0\x10n\x0e0\x0c\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\
+        \x0e........\xa2\0",
+        server: b"",
+    }],
 };
 
 fn datagram(bytes: &[u8]) -> Result<Look, Short> {

@@ -1,16 +1,25 @@
 //! Layer Two Tunneling Protocol, version 2 (RFC 2661).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Opening, Probe, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// Layer Two Tunneling Protocol (RFC 2661).
+pub const PROTOCOL: Protocol = Protocol::new("l2tp", "L2TP");
 
 /// L2TP over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::L2tp,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
     probe,
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 1701,
+        client: b"\xc8\x02\0\x14\0\0\0\0\0\0\0\0\x80\x08\0\0\0\0\0\x01",
+        server: b"",
+    }],
 };
 
 const PORT: u16 = 1701;

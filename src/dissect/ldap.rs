@@ -1,25 +1,49 @@
 //! Lightweight Directory Access Protocol (RFC 4511), also without connection (MS-ADTS 6.3.3).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, ber, probe_datagram, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role, ber, probe_datagram, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Lightweight Directory Access Protocol (RFC 4511).
+pub const PROTOCOL: Protocol = Protocol::new("ldap", "LDAP");
 
 /// LDAP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Ldap,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[389, 3268],
     probe: |opening| probe_stream(opening, look),
     follow: None,
+    says: &[],
+    examples: &[
+        Example {
+            port: 389,
+            client: b"0\x84\0\0\0\x1d\x02\x01\x07c\x84\0\0\0\x14\x04\0\n\x01\0\n\x01\0\x02\x01\0\
+        \x02\x01\0\x01\x01\0\x87\0",
+            server: b"0\x0c\x02\x01\x07d\x07\x04\x01x0\0\0\0",
+        },
+        Example {
+            port: 389,
+            client: b"0\x0c\x02\x01\x01`\x07\x02\x01\x03\x04\0\x80\0",
+            server: b"",
+        },
+    ],
 };
 
 /// LDAP over UDP, as domain controllers are found.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Ldap,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[389],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 389,
+        client: b"0\x84\0\0\0\x1d\x02\x01\x07c\x84\0\0\0\x14\x04\0\n\x01\0\n\x01\0\x02\x01\0\
+        \x02\x01\0\x01\x01\0\x87\0",
+        server: b"0\x0c\x02\x01\x07d\x07\x04\x01x0\0\0\0",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

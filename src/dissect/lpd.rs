@@ -2,17 +2,26 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::line;
-use crate::dissect::{Definition, Input, Opening, Probe};
+use crate::dissect::{Definition, Example, Input, Opening, Probe};
 use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
+/// Line Printer Daemon (RFC 1179).
+pub const PROTOCOL: Protocol = Protocol::new("lpd", "LPD");
+
 /// LPD over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Lpd,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
     probe,
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 515,
+        client: b"\x02queue\n",
+        server: b"\0",
+    }],
 };
 
 const PORT: u16 = 515;

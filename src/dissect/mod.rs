@@ -9,7 +9,7 @@ mod bit_torrent;
 mod cutter;
 mod dhcp;
 mod dns;
-mod ftp;
+pub mod ftp;
 mod http;
 mod imap;
 mod isakmp;
@@ -21,9 +21,9 @@ mod lpd;
 mod mailslot;
 mod names;
 mod nat_t;
-mod netbios_datagram;
-mod netbios_name;
-mod netbios_session;
+pub mod netbios_datagram;
+pub mod netbios_name;
+pub mod netbios_session;
 mod nntp;
 mod ntp;
 mod pop3;
@@ -33,27 +33,25 @@ mod radius;
 mod rdp;
 pub mod read;
 pub mod rpc;
-mod rpc_http;
+pub mod rpc_http;
 mod rtsp;
-#[cfg(test)]
-mod samples;
 mod sip;
-mod smb;
+pub mod smb;
 mod smtp;
 mod snmp;
 mod sql_browser;
 mod ssdp;
-mod ssh;
+pub mod ssh;
 mod stun;
 mod tds;
 mod telnet;
-mod text;
+pub mod text;
 mod tftp;
-mod tls;
+pub mod tls;
 
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol, Vocabulary};
 
 /// Every protocol that is looked for, those with the clearest signature first.
 pub const ALL: &[Definition] = &[
@@ -138,6 +136,18 @@ pub fn recognise(input: Input, opening: &Opening) -> Recognised {
         }
     }
     answer
+}
+
+/// The names of all protocols that are looked for, and of all fields that are read.
+pub fn vocabulary() -> Vocabulary {
+    let mut protocols: Vec<_> = ALL.iter().map(|one| one.protocol.name()).collect();
+    let said = ALL.iter().flat_map(|one| one.says);
+    let mut fields: Vec<_> = said.map(|field| field.name()).collect();
+    for names in [&mut protocols, &mut fields] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    Vocabulary { protocols, fields }
 }
 
 /// What carries the payload.
@@ -275,6 +285,29 @@ pub trait Dissector: Send {
     fn finish(&mut self, found: &mut Vec<Claim>);
 }
 
+/// How a flow of a protocol may begin: what its probe must know, and all others refuse. Tests and
+/// fuzzers begin with these.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// The server's port.
+    pub port: u16,
+    /// What the client sends; may be empty.
+    pub client: &'static [u8],
+    /// What the server sends after that; may be empty.
+    pub server: &'static [u8],
+}
+
+/// Bytes that begin with `start` and go on with `rest`, for examples.
+///
+/// # Panics
+/// If `start` is longer than all.
+const fn filled<const LEN: usize>(start: &[u8], rest: u8) -> [u8; LEN] {
+    let mut bytes = [rest; LEN];
+    let (head, _) = bytes.split_at_mut(start.len());
+    head.copy_from_slice(start);
+    bytes
+}
+
 /// A protocol that is looked for.
 pub struct Definition {
     /// What is claimed once the probe says yes.
@@ -288,6 +321,10 @@ pub struct Definition {
     /// Follows the flow once the probe has said yes, if there is more to learn.
     /// Is given the bytes that the probe said yes to, which it is then fed like the others.
     pub follow: Option<Follow>,
+    /// The fields of which its dissector may claim that something was said there.
+    pub says: &'static [Field],
+    /// How its flows begin, one way or several; never none.
+    pub examples: &'static [Example],
 }
 
 /// Makes the dissector that follows a flow which begins like this.
@@ -296,10 +333,31 @@ pub type Follow = fn(&Opening) -> Box<dyn Dissector>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dissect::samples::Sample;
 
     /// The ephemeral port of every client.
     const CLIENT_PORT: u16 = 50_123;
+
+    /// An example, and the definition that it is one of.
+    struct Sample {
+        definition: &'static Definition,
+        protocol: Protocol,
+        input: Input,
+        talk: [&'static [u8]; 2],
+        port: u16,
+    }
+
+    fn samples() -> Vec<Sample> {
+        let of = |definition: &'static Definition| {
+            (definition.examples.iter()).map(move |example| Sample {
+                definition,
+                protocol: definition.protocol,
+                input: definition.input,
+                talk: [example.client, example.server],
+                port: example.port,
+            })
+        };
+        ALL.iter().flat_map(of).collect()
+    }
 
     fn opening<'a>(sample: &'a Sample, len: [usize; 2], port: u16) -> Opening<'a> {
         let [client, server] = &sample.talk;
@@ -316,24 +374,46 @@ mod tests {
     }
 
     #[test]
-    fn every_protocol_has_a_definition_and_a_sample() {
-        for protocol in Protocol::all() {
-            assert!(
-                ALL.iter().any(|one| one.protocol == protocol),
-                "{protocol:?}"
-            );
-        }
+    fn every_definition_has_an_example_that_it_knows() {
         for definition in ALL {
-            let has_sample = samples::all().iter().any(|sample| {
-                sample.protocol == definition.protocol && sample.input == definition.input
-            });
-            assert!(has_sample, "{:?}", definition.protocol);
+            assert!(!definition.examples.is_empty(), "{:?}", definition.protocol);
+        }
+        for sample in samples() {
+            let answer = (sample.definition.probe)(&whole(&sample));
+            assert!(matches!(answer, Probe::Yes(_)), "{:?}", sample.protocol);
+        }
+    }
+
+    #[test]
+    fn a_name_means_one_protocol_or_field() {
+        for one in ALL {
+            for other in ALL {
+                let is_same = one.protocol.name() == other.protocol.name();
+                assert_eq!(
+                    is_same,
+                    one.protocol == other.protocol,
+                    "{}",
+                    one.protocol.name()
+                );
+                for (field, other) in one
+                    .says
+                    .iter()
+                    .flat_map(|f| other.says.iter().map(move |o| (f, o)))
+                {
+                    assert_eq!(
+                        field.name() == other.name(),
+                        field == other,
+                        "{}",
+                        field.name()
+                    );
+                }
+            }
         }
     }
 
     #[test]
     fn every_probe_knows_its_own_and_refuses_every_others() {
-        for sample in samples::all() {
+        for sample in samples() {
             for definition in ALL.iter().filter(|one| one.input == sample.input) {
                 let answer = (definition.probe)(&whole(&sample));
                 let is_its = definition.protocol == sample.protocol;
@@ -346,7 +426,7 @@ mod tests {
 
     #[test]
     fn the_client_is_never_taken_for_the_server() {
-        for sample in samples::all() {
+        for sample in samples() {
             if let Recognised::As(_, Some(client)) = recognise(sample.input, &whole(&sample)) {
                 assert_eq!(client, Direction::Forward, "{:?}", sample.protocol);
             }
@@ -355,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_stream_torn_at_every_byte_is_undecided_or_known() {
-        for sample in samples::all() {
+        for sample in samples() {
             if sample.input == Input::Datagram {
                 continue;
             }
@@ -378,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_datagram_cut_anywhere_is_not_taken_for_another_protocol() {
-        for sample in samples::all() {
+        for sample in samples() {
             if sample.input == Input::Stream {
                 continue;
             }
@@ -398,8 +478,8 @@ mod tests {
 
     #[test]
     fn nothing_is_known_by_its_port() {
-        for sample in samples::all() {
-            for other in samples::all() {
+        for sample in samples() {
+            for other in samples() {
                 let elsewhere = opening(&sample, [usize::MAX; 2], other.port);
                 if let Recognised::As(as_what, _) = recognise(sample.input, &elsewhere) {
                     assert_eq!(as_what.protocol, sample.protocol, "on {}", other.port);
@@ -434,7 +514,7 @@ mod tests {
 
     #[test]
     fn followers_survive_any_bytes_anywhere() {
-        let samples = samples::all();
+        let samples = samples();
         for definition in ALL {
             let Some(follow) = definition.follow else {
                 continue;
@@ -444,9 +524,9 @@ mod tests {
                 let mut follower = follow(&whole(sample));
                 for (at, other) in samples.iter().enumerate() {
                     let from = [Direction::Forward, Direction::Reverse][at % 2];
-                    follower.feed(from, &other.talk[at % 2], &mut found);
+                    follower.feed(from, other.talk[at % 2], &mut found);
                     follower.gap(from, Some(at as u64));
-                    follower.feed(from, &sample.talk[at % 2], &mut found);
+                    follower.feed(from, sample.talk[at % 2], &mut found);
                 }
                 follower.gap(Direction::Reverse, None);
                 follower.finish(&mut found);

@@ -1,16 +1,29 @@
 //! IPsec through NAT (RFC 3948): IKE behind a marker, ESP, and keepalives.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Probe, isakmp, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Probe, filled, isakmp, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// IPsec through NAT over UDP (RFC 3948).
+pub const PROTOCOL: Protocol = Protocol::new("nat-t", "NAT-T");
 
 /// IKE over UDP behind NAT.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::NatT,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
     probe: |opening| probe_datagram(opening, marked),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 4500,
+        client: &filled::<44>(
+            b"\0\0\0\0\x11\x11\x11\x11\x11\x11\x11\x11\0\0\0\0\0\0\0\0! \"\x08\0\0\0\0\0\0\
+        \0(",
+            0,
+        ),
+        server: b"\xff",
+    }],
 };
 
 /// ESP over UDP and keepalives, on the one port that they use. They have too little to be told by,

@@ -3,18 +3,30 @@
 
 use crate::dissect::netbios_name::{Uses, encoded};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Input, Look, Progress, mailslot, probe_datagram};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Progress, mailslot, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
+/// NetBIOS datagram service (RFC 1002 4.4).
+pub const PROTOCOL: Protocol = Protocol::new("netbios-datagram", "NetBIOS Datagram Service");
+
 /// NetBIOS datagrams over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::NetbiosDatagram,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[138],
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(DatagramService::default())),
+    says: &[],
+    examples: &[Example {
+        port: 138,
+        client: b"\x11\n\0\x01\n\0\0\x01\0\x8a\0\xaa\0\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0 CK\
+        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\xffSMB",
+        server: b"",
+    }],
 };
 
 /// How many mailslots of a flow are told apart: Windows has half a dozen, and each search for a

@@ -1,18 +1,28 @@
 //! NetBIOS name service (RFC 1002 4.2): DNS's header, names of its own.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_datagram};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
+/// NetBIOS name service (RFC 1002 4.2).
+pub const PROTOCOL: Protocol = Protocol::new("netbios-name", "NetBIOS Name Resolution");
+
 /// NetBIOS names over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::NetbiosName,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[137],
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(NameService::default())),
+    says: &[],
+    examples: &[Example {
+        port: 137,
+        client: b"\0\x01\x01\x10\0\x01\0\0\0\0\0\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0 \0\x01",
+        server: b"\0\x01\x85\0\0\0\0\x01\0\0\0\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0\0 \0\x01\0\
+        \0\0\0\0\x06\0\0\n\0\0\x01",
+    }],
 };
 
 /// Operations (RFC 1002 4.2.1.1; multi-homed registration is Microsoft's).

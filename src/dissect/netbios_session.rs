@@ -3,19 +3,37 @@
 use crate::dissect::netbios_name::{Uses, encoded};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Input, Look, Opening, Progress, Role, probe_stream, smb,
+    Definition, Dissector, Example, Input, Look, Opening, Progress, Role, probe_stream, smb,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
+/// NetBIOS session service (RFC 1002 4.3).
+pub const PROTOCOL: Protocol = Protocol::new("netbios-session", "NetBIOS Session Service");
+
 /// NetBIOS sessions over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::NetbiosSession,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[139],
     probe: |opening| probe_stream(opening, look),
     follow: Some(|opening| Box::new(Session::new(opening))),
+    says: &[],
+    examples: &[
+        Example {
+            port: 139,
+            client: b"\x81\0\0D CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+        A\0",
+            server: b"\x82\0\0\0",
+        },
+        Example {
+            port: 139,
+            client: b"\x81\0\0D CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+        A\0",
+            server: b"\x83\0\0\x01\x82",
+        },
+    ],
 };
 
 /// Packet types (RFC 1002 4.3.1).

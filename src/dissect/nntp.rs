@@ -1,16 +1,32 @@
 //! Network News Transfer Protocol (RFC 3977).
 
-use crate::dissect::text::{Greeting, Manners, has_word};
-use crate::dissect::{Definition, Input};
+use crate::dissect::text::{BANNER, Greeting, Manners, has_word};
+use crate::dissect::{Definition, Example, Input};
 use crate::model::protocol::Protocol;
+
+/// Network News Transfer Protocol (RFC 3977).
+pub const PROTOCOL: Protocol = Protocol::new("nntp", "NNTP");
 
 /// NNTP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Nntp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[119],
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|_| Box::new(Greeting::new(MANNERS.greetings))),
+    says: &[BANNER],
+    examples: &[
+        Example {
+            port: 119,
+            client: b"GROUP comp.lang\r\n",
+            server: b"200 posting allowed\r\n",
+        },
+        Example {
+            port: 119,
+            client: b"",
+            server: b"201 Leafnode NNTP daemon\r\n",
+        },
+    ],
 };
 
 const MANNERS: Manners = Manners {

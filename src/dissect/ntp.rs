@@ -1,16 +1,27 @@
 //! Network Time Protocol (RFC 5905) and its simple form, as Windows Time speaks it.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// Network Time Protocol (RFC 5905) and SNTP.
+pub const PROTOCOL: Protocol = Protocol::new("ntp", "NTP");
 
 /// NTP over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Ntp,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[123],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 123,
+        client: b"\x1b\x02\x06\xe9\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+        \0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07",
+        server: b"\x1c\x02\x06\xe9\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+        \0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

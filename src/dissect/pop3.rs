@@ -1,16 +1,32 @@
 //! Post Office Protocol (RFC 1939).
 
-use crate::dissect::text::{Greeting, Manners, has_word};
-use crate::dissect::{Definition, Input};
+use crate::dissect::text::{BANNER, Greeting, Manners, has_word};
+use crate::dissect::{Definition, Example, Input};
 use crate::model::protocol::Protocol;
+
+/// Post Office Protocol (RFC 1939).
+pub const PROTOCOL: Protocol = Protocol::new("pop3", "POP3");
 
 /// POP3 over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Pop3,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[110],
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|_| Box::new(Greeting::new(MANNERS.greetings))),
+    says: &[BANNER],
+    examples: &[
+        Example {
+            port: 110,
+            client: b"USER me\r\n",
+            server: b"+OK ready\r\n",
+        },
+        Example {
+            port: 110,
+            client: b"",
+            server: b"+OK Dovecot POP3 ready\r\n",
+        },
+    ],
 };
 
 const MANNERS: Manners = Manners {

@@ -1,16 +1,25 @@
 //! Point-to-Point Tunneling Protocol, control connection (RFC 2637).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role, filled, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Point-to-Point Tunneling Protocol, control connection (RFC 2637).
+pub const PROTOCOL: Protocol = Protocol::new("pptp", "PPTP");
 
 /// PPTP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Pptp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[1723],
     probe: |opening| probe_stream(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 1723,
+        client: &filled::<156>(b"\0\x9c\0\x01\x1a+<M\0\x01", 0),
+        server: b"",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

@@ -1,16 +1,25 @@
 //! QUIC (RFC 9000, RFC 9369), its drafts, and what Google ran before them.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, filled, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// QUIC (RFC 9000).
+pub const PROTOCOL: Protocol = Protocol::new("quic", "QUIC");
 
 /// QUIC over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Quic,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[443, 80],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 443,
+        client: &filled::<1200>(b"\xc3\0\0\0\x01\x01\x07\0", 66),
+        server: b"",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

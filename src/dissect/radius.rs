@@ -1,16 +1,25 @@
 //! Remote Authentication Dial In User Service (RFC 2865, RFC 2866, RFC 5176).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, is_long_enough, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Role, is_long_enough, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// Remote Authentication Dial In User Service (RFC 2865).
+pub const PROTOCOL: Protocol = Protocol::new("radius", "RADIUS");
 
 /// RADIUS over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Radius,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[1812, 1813, 1645, 1646],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 1812,
+        client: b"\x01\x07\0\x19ZZZZZZZZZZZZZZZZ\x01\x05bob",
+        server: b"\x02\x07\0\x19ZZZZZZZZZZZZZZZZ\x01\x05bob",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

@@ -2,16 +2,32 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::begins;
-use crate::dissect::{Definition, Input, Look, Opening, Probe, Role, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, Role, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Remote Desktop Protocol (MS-RDPBCGR).
+pub const PROTOCOL: Protocol = Protocol::new("rdp", "RDP");
 
 /// RDP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Rdp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
     probe,
     follow: None,
+    says: &[],
+    examples: &[
+        Example {
+            port: 3389,
+            client: b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x0b\0\0\0",
+            server: b"\x03\0\0\x13\x0e\xd0\0\0\x124\0\x02\x1f\x08\0\x02\0\0\0",
+        },
+        Example {
+            port: 3390,
+            client: b"\x03\0\0$\x1f\xe0\0\0\0\0\0Cookie: mstshash=me\r\n\r\n",
+            server: b"",
+        },
+    ],
 };
 
 const PORT: u16 = 3389;

@@ -3,17 +3,35 @@
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::text::{StartLine, begins, start_line};
-use crate::dissect::{Definition, Dissector, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
+/// RPC over HTTP (MS-RPCH).
+pub const PROTOCOL: Protocol = Protocol::new("rpc-http", "RPC over HTTP");
+
 /// RPC over HTTP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::RpcHttp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[593, 80],
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Tunnel::default())),
+    says: &[],
+    examples: &[
+        Example {
+            port: 593,
+            client: b"\x05\0\x0b\x03\x10\0\0\0H\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\0\0\0\0\x01\0\0\0\
+        \0\0\x01\0xW4\x124\x12\xcd\xab\xef\0\x01#Eg\x89\xac\x01\0\0\0\x04]\x88\x8a\
+        \xeb\x1c\xc9\x11\x9f\xe8\x08\0+\x10H`\x02\0\0\0",
+            server: b"ncacn_http/1.0",
+        },
+        Example {
+            port: 80,
+            client: b"RPC_IN_DATA /rpc/rpcproxy.dll HTTP/1.1\r\n\r\n",
+            server: b"",
+        },
+    ],
 };
 
 /// What a server of version 1 says first (MS-RPCH 2.1.1.2): fourteen bytes.

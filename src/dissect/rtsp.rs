@@ -1,12 +1,15 @@
 //! Real-Time Streaming Protocol (RFC 2326).
 
 use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Input, Look, Role, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Real-Time Streaming Protocol (RFC 2326).
+pub const PROTOCOL: Protocol = Protocol::new("rtsp", "RTSP");
 
 /// RTSP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Rtsp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[554],
     probe: |opening| {
@@ -19,4 +22,10 @@ pub const STREAM: Definition = Definition {
         })
     },
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 554,
+        client: b"DESCRIBE rtsp://h/v RTSP/1.0\r\n",
+        server: b"RTSP/1.0 200 OK\r\n",
+    }],
 };

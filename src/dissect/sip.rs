@@ -2,25 +2,40 @@
 
 use crate::dissect::read::Short;
 use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Input, Look, Role, probe_datagram, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Session Initiation Protocol (RFC 3261).
+pub const PROTOCOL: Protocol = Protocol::new("sip", "SIP");
 
 /// SIP over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Sip,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[5060],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 5060,
+        client: b"INVITE sip:a@b SIP/2.0\r\n",
+        server: b"SIP/2.0 100 Trying\r\n",
+    }],
 };
 
 /// SIP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Sip,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[5060],
     probe: |opening| probe_stream(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 5060,
+        client: b"INVITE sip:a@b SIP/2.0\r\n",
+        server: b"SIP/2.0 100 Trying\r\n",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

@@ -1,16 +1,32 @@
 //! Simple Mail Transfer Protocol (RFC 5321).
 
-use crate::dissect::text::{Greeting, Manners, has_word};
-use crate::dissect::{Definition, Input};
+use crate::dissect::text::{BANNER, Greeting, Manners, has_word};
+use crate::dissect::{Definition, Example, Input};
 use crate::model::protocol::Protocol;
+
+/// Simple Mail Transfer Protocol (RFC 5321).
+pub const PROTOCOL: Protocol = Protocol::new("smtp", "SMTP");
 
 /// SMTP over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Smtp,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[25, 587],
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|_| Box::new(Greeting::new(MANNERS.greetings))),
+    says: &[BANNER],
+    examples: &[
+        Example {
+            port: 25,
+            client: b"EHLO me\r\n",
+            server: b"220 mail ready\r\n",
+        },
+        Example {
+            port: 25,
+            client: b"",
+            server: b"220 mail Microsoft ESMTP MAIL Service\r\n",
+        },
+    ],
 };
 
 const MANNERS: Manners = Manners {

@@ -1,16 +1,35 @@
 //! Simple Network Management Protocol (RFC 1157, RFC 3416, RFC 3412).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, ber, is_long_enough, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Role, ber, is_long_enough, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// Simple Network Management Protocol (RFC 3416).
+pub const PROTOCOL: Protocol = Protocol::new("snmp", "SNMP");
 
 /// SNMP over UDP, traps included.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Snmp,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[161, 162],
     probe: |opening| probe_datagram(opening, look),
     follow: None,
+    says: &[],
+    examples: &[
+        Example {
+            port: 161,
+            client:
+                b"0\x1d\x02\x01\0\x04\x06public\xa0\x10\x02\x01\x01\x02\x01\0\x02\x01\x000\x050\
+        \x03\x06\x01+",
+            server: b"",
+        },
+        Example {
+            port: 161,
+            client: b"0\x14\x02\x01\x030\r\x02\x01\x01\x02\x02\x05\xdc\x04\x01\x04\x02\x01\x03\x04\
+        \0",
+            server: b"",
+        },
+    ],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {

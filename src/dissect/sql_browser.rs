@@ -1,16 +1,32 @@
 //! SQL Server Resolution Protocol (MC-SQLR).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Opening, Probe, Role, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, Role, probe_datagram};
 use crate::model::protocol::Protocol;
+
+/// SQL Server Resolution Protocol (MC-SQLR).
+pub const PROTOCOL: Protocol = Protocol::new("sql-browser", "SQL Browser");
 
 /// SQL Server Browser over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::SqlBrowser,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
     probe,
     follow: None,
+    says: &[],
+    examples: &[
+        Example {
+            port: 1434,
+            client: b"\x03",
+            server: b"\x05\x17\0ServerName;SQL1;tcp;1;;",
+        },
+        Example {
+            port: 1434,
+            client: b"\x04MSSQL\0",
+            server: b"",
+        },
+    ],
 };
 
 const PORT: u16 = 1434;

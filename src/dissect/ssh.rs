@@ -1,12 +1,15 @@
 //! Secure Shell (RFC 4253).
 
-use crate::dissect::text::{Greeting, begins};
-use crate::dissect::{Definition, Input, Look, probe_stream};
+use crate::dissect::text::{BANNER, Greeting, begins};
+use crate::dissect::{Definition, Example, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Secure Shell (RFC 4253).
+pub const PROTOCOL: Protocol = Protocol::new("ssh", "SSH");
 
 /// SSH over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Ssh,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[22],
     probe: |opening| {
@@ -20,4 +23,10 @@ pub const STREAM: Definition = Definition {
         })
     },
     follow: Some(|_| Box::new(Greeting::of_answer(&["SSH-"]))),
+    says: &[BANNER],
+    examples: &[Example {
+        port: 22,
+        client: b"SSH-2.0-me\r\n",
+        server: b"SSH-2.0-you\r\n",
+    }],
 };

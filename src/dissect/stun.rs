@@ -1,25 +1,40 @@
 //! Session Traversal Utilities for NAT (RFC 8489).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Role, probe_datagram, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Session Traversal Utilities for NAT (RFC 8489).
+pub const PROTOCOL: Protocol = Protocol::new("stun", "STUN");
 
 /// STUN over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Stun,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[3478],
     probe: |opening| probe_datagram(opening, alone),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 3478,
+        client: b"\0\x01\0\0!\x12\xa4Babcdefghijkl",
+        server: b"\x01\x01\0\0!\x12\xa4Babcdefghijkl",
+    }],
 };
 
 /// STUN over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Stun,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[3478],
     probe: |opening| probe_stream(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 3478,
+        client: b"\0\x01\0\0!\x12\xa4Babcdefghijkl",
+        server: b"\x01\x01\0\0!\x12\xa4Babcdefghijkl",
+    }],
 };
 
 /// A datagram holds one message and nothing else.

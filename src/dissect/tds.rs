@@ -1,16 +1,25 @@
 //! Tabular Data Stream (MS-TDS): SQL Server.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Opening, Probe, Role, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, Role, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Tabular Data Stream (MS-TDS).
+pub const PROTOCOL: Protocol = Protocol::new("tds", "TDS");
 
 /// TDS over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Tds,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
     probe,
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 1433,
+        client: b"\x12\x01\0\x1a\0\0\x01\0\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\0\0\0\0\0\0\0",
+        server: b"",
+    }],
 };
 
 const PORT: u16 = 1433;

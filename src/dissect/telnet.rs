@@ -1,16 +1,25 @@
 //! Telnet (RFC 854), by the negotiation that it begins with.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
+
+/// Telnet (RFC 854).
+pub const PROTOCOL: Protocol = Protocol::new("telnet", "Telnet");
 
 /// Telnet over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Telnet,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[23],
     probe: |opening| probe_stream(opening, look),
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 23,
+        client: b"",
+        server: b"\xff\xfd\x18\xff\xfb\x01",
+    }],
 };
 
 /// "Interpret as command".

@@ -3,6 +3,10 @@
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{Dissector, Opening, Probe, Progress, names};
 use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::Field;
+
+/// The first line of a server that greets.
+pub const BANNER: Field = Field::new("banner", "greeting");
 
 /// Whether `bytes` begin with `with`.
 ///
@@ -178,7 +182,11 @@ impl Dissector for Greeting {
         match any(self.begins_with, |one| begins(held, one.as_bytes())) {
             Ok(true) => match line(held) {
                 Ok(line) => {
-                    found.push(Claim::Announced(names::text(line)));
+                    found.push(Claim::Said {
+                        field: BANNER,
+                        text: names::text(line),
+                        by: from,
+                    });
                     Progress::Done
                 }
                 Err(Short) if held.len() >= MAX_LINE => Progress::Done,
@@ -281,7 +289,12 @@ mod tests {
             assert_eq!(progress, Progress::More);
         }
         assert_eq!(greeting.feed(Reverse, b"\n", &mut found), Progress::Done);
-        assert_eq!(found, [Claim::Announced("220 mail Microsoft ESMTP".into())]);
+        let greeted = Claim::Said {
+            field: BANNER,
+            text: "220 mail Microsoft ESMTP".into(),
+            by: Reverse,
+        };
+        assert_eq!(found, [greeted]);
     }
 
     #[test]

@@ -1,14 +1,25 @@
 //! Trivial File Transfer Protocol (RFC 1350): a request, which the server answers from another port.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_datagram};
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::Protocol;
 
+/// Trivial File Transfer Protocol (RFC 1350).
+pub const PROTOCOL: Protocol = Protocol::new("tftp", "TFTP");
+
+/// The transfer leaves from a port of its own (RFC 1350 4).
+const TRANSFER: Assignment = Assignment {
+    name: "tftp-transfer",
+    application: "TFTP",
+    lead: "TFTP request",
+    protocol: PROTOCOL,
+};
+
 /// TFTP requests over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::Tftp,
+    protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[69],
     probe: |opening| probe_datagram(opening, look),
@@ -17,6 +28,12 @@ pub const DATAGRAM: Definition = Definition {
             ports: opening.ports,
         })
     }),
+    says: &[],
+    examples: &[Example {
+        port: 69,
+        client: b"\0\x01boot.0\0octet\0",
+        server: b"",
+    }],
 };
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
@@ -51,7 +68,7 @@ impl Dissector for Requests {
             // The server chooses its port with its first answer; known is only the client's. So the
             // client is the one that "listens", with an address that is its own.
             found.push(Claim::Assigned {
-                by: Assignment::TftpTransfer,
+                by: TRANSFER,
                 at: Endpoint::Port {
                     address: None,
                     protocol: IpProtocol::UDP,
@@ -87,7 +104,7 @@ mod tests {
             protocol: IpProtocol::UDP,
             port: 2000,
         };
-        let by = Assignment::TftpTransfer;
+        let by = TRANSFER;
         let listener = Forward;
         assert_eq!(found, [Claim::Assigned { by, at, listener }]);
     }

@@ -1,16 +1,27 @@
 //! Transport Layer Security (RFC 8446, RFC 5246) and what came before it.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Input, Look, Opening, Probe, Role, probe_stream};
+use crate::dissect::{
+    Definition, Example, Input, Look, Opening, Probe, Role, filled, probe_stream,
+};
 use crate::model::protocol::Protocol;
+
+/// Transport Layer Security (RFC 8446, RFC 5246).
+pub const PROTOCOL: Protocol = Protocol::new("tls", "TLS");
 
 /// TLS over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Tls,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[443, 636, 3269, 993, 995, 465, 5986],
     probe,
     follow: None,
+    says: &[],
+    examples: &[Example {
+        port: 443,
+        client: &filled::<89>(b"\x16\x03\x01\0T\x01\0\0P\x03\x03", 171),
+        server: b"",
+    }],
 };
 
 fn probe(opening: &Opening) -> Probe {

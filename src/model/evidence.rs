@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::model::five_tuple::IpProtocol;
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::packet::Frame;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol};
 use crate::model::time::Timestamp;
 use crate::model::uuid::{Interface, Uuid};
 
@@ -49,13 +49,17 @@ pub enum Endpoint {
     Pipe(String),
 }
 
-/// Which negotiation assigned an endpoint to a flow that follows.
+/// A kind of negotiation that assigns an endpoint to a flow that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Assignment {
-    /// FTP PORT, PASV, EPRT or EPSV: a data connection (RFC 959, RFC 2428).
-    FtpData,
-    /// TFTP: the transfer leaves from a port of its own (RFC 1350 4).
-    TftpTransfer,
+pub struct Assignment {
+    /// Its short name, lower case with hyphens, which is the kind of its evidence: `ftp-data`.
+    pub name: &'static str,
+    /// What the flow that follows is called: `FTP data`.
+    pub application: &'static str,
+    /// The words that tell a reader of it: `FTP assigned the port`.
+    pub lead: &'static str,
+    /// The protocol that negotiates, and whose service the flow that follows belongs to.
+    pub protocol: Protocol,
 }
 
 /// What a payload proved. Names no protocol's inner workings and no service.
@@ -144,8 +148,24 @@ pub enum Claim {
         /// Bytes of its datagrams, NetBIOS headers included.
         bytes: u64,
     },
-    /// A product named itself: a greeting or a header, as sent, cut to a bound.
-    Announced(String),
+    /// A peer said what it is or whom it wants.
+    Said {
+        /// Where it is said.
+        field: Field,
+        /// What, as sent, cut to a bound.
+        text: String,
+        /// Who said it: the sender in this direction.
+        by: Direction,
+    },
+    /// An instance of a server, by this name, listens there: any client may go there.
+    Hosted {
+        /// Where the name was told.
+        field: Field,
+        /// The name of the instance, as sent, cut to a bound.
+        name: String,
+        /// Where it listens.
+        at: Endpoint,
+    },
 }
 
 /// A claim with what proves it.

@@ -138,6 +138,7 @@ mod tests {
     use super::*;
     use crate::attribute::label::EvidenceKind;
     use crate::attribute::label::LabelledFlow;
+    use crate::dissect::text::BANNER;
     use crate::report::record::FLOW;
     use crate::report::sample::{SAMR, captures, catalog, smb_session, unknown};
 
@@ -214,7 +215,7 @@ mod tests {
             assert_eq!(guarded(text), format!("'{text}"));
         }
         let mut flow = smb_session(&catalog(), 2);
-        flow.label.evidence[0].kind = EvidenceKind::Banner;
+        flow.label.evidence[0].kind = EvidenceKind::Said(BANNER);
         flow.label.evidence[0].value = "=cmd".to_owned();
         assert!(cell_of(&flow, "evidence").starts_with("banner =cmd"));
     }

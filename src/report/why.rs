@@ -11,11 +11,11 @@ const MAX_VALUE: usize = 40;
 pub fn why(context: Context, flow: &LabelledFlow) -> String {
     let context = context.within(flow.flow.first_frame.capture);
     let grounds = &flow.label.evidence;
-    let found = (telling(flow.label.basis).iter()).find_map(|kind| {
-        grounds
-            .iter()
-            .find(|ground| ground.kind == *kind && is_its(flow, ground))
-    });
+    let telling = (grounds.iter().enumerate())
+        .filter(|(_, ground)| is_its(flow, ground))
+        .filter_map(|(at, ground)| Some((rank(flow.label.basis, ground.kind)?, at, ground)));
+    let found = telling.min_by_key(|(rank, at, _)| (*rank, *at));
+    let found = found.map(|(_, _, ground)| ground);
     let reason = found.map(|ground| reason(context, ground));
     let why = match (flow.label.basis, reason) {
         (Basis::None, None) => unknown(context, flow),
@@ -57,33 +57,32 @@ fn through(context: Context, flow: &LabelledFlow) -> Option<String> {
     (via.first()).map(|via| format!("{} via {via}", ids.join(", ")))
 }
 
-/// The kinds of evidence that carry a label of this basis, the most telling first.
-fn telling(basis: Basis) -> &'static [EvidenceKind] {
-    match basis {
-        Basis::Content => &[
-            EvidenceKind::Mailslot,
-            EvidenceKind::NetbiosName,
-            EvidenceKind::RpcInterface,
-            EvidenceKind::SmbPipe,
-            EvidenceKind::Banner,
-            EvidenceKind::Protocol,
-            EvidenceKind::Port,
-        ],
-        Basis::Endpoint => &[
-            EvidenceKind::ObjectExporter,
-            EvidenceKind::EndpointMap,
-            EvidenceKind::FtpData,
-            EvidenceKind::TftpTransfer,
-        ],
-        Basis::Port | Basis::SharedPort => &[EvidenceKind::Port],
-        Basis::IpProtocol => &[EvidenceKind::IpProtocol],
-        Basis::None => &[
-            EvidenceKind::RpcInterface,
-            EvidenceKind::RpcOffer,
-            EvidenceKind::Banner,
-            EvidenceKind::Protocol,
-        ],
-    }
+/// How well evidence of this kind tells why a label has this basis, the best first; none if it does
+/// not carry it.
+fn rank(basis: Basis, kind: EvidenceKind) -> Option<u8> {
+    use EvidenceKind as Kind;
+    let rank = match (basis, kind) {
+        (Basis::Content, Kind::Mailslot) => 0,
+        (Basis::Content, Kind::NetbiosName) => 1,
+        (Basis::Content, Kind::RpcInterface) => 2,
+        (Basis::Content, Kind::SmbPipe) => 3,
+        (Basis::Content, Kind::Said(_)) => 4,
+        (Basis::Content, Kind::Protocol) => 5,
+        (Basis::Content, Kind::Port) => 6,
+        (Basis::Endpoint, Kind::ObjectExporter) => 0,
+        (Basis::Endpoint, Kind::EndpointMap) => 1,
+        (Basis::Endpoint, Kind::Assigned(_)) => 2,
+        (Basis::Port | Basis::SharedPort, Kind::Port) => 0,
+        (Basis::IpProtocol, Kind::IpProtocol) => 0,
+        (Basis::None, Kind::Mismatch) => 0,
+        (Basis::None, Kind::HostSystem) => 1,
+        (Basis::None, Kind::RpcInterface) => 2,
+        (Basis::None, Kind::RpcOffer) => 3,
+        (Basis::None, Kind::Said(_)) => 4,
+        (Basis::None, Kind::Protocol) => 5,
+        _ => return None,
+    };
+    Some(rank)
 }
 
 fn reason(context: Context, ground: &Ground) -> String {
@@ -102,10 +101,11 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
         EvidenceKind::Mailslot => format!("mailslot {value} written to"),
         EvidenceKind::NetbiosName => format!("NetBIOS name {value} ({named})"),
-        EvidenceKind::FtpData => "FTP assigned the port".to_owned(),
-        EvidenceKind::TftpTransfer => "TFTP request".to_owned(),
+        EvidenceKind::Assigned(by) => by.lead.to_owned(),
         EvidenceKind::Protocol => format!("speaks {value}"),
-        EvidenceKind::Banner => format!("says \"{value}\""),
+        EvidenceKind::Mismatch => format!("port {value}, but the payload is another's"),
+        EvidenceKind::HostSystem => format!("the server is no Windows ({value})"),
+        EvidenceKind::Said(field) => format!("{} \"{value}\"", field.lead()),
     };
     let frame = ground.frame.map(|frame| frame.number);
     match (frame, context.other_capture(ground.frame)) {
@@ -135,6 +135,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dissect::text::BANNER;
     use crate::model::packet::{CaptureId, Frame};
     use crate::model::uuid::{Interface, Uuid};
     use crate::report::sample::{captures, catalog, frame, named, service, unknown};
@@ -197,10 +198,10 @@ mod tests {
     #[test]
     fn what_a_peer_sent_is_escaped_and_cut() {
         let text = said(|flow| {
-            flow.label.evidence[0].kind = EvidenceKind::Banner;
+            flow.label.evidence[0].kind = EvidenceKind::Said(BANNER);
             flow.label.evidence[0].value = format!("\u{1b}[31m{}", "x".repeat(1000));
         });
-        assert!(text.starts_with(r#"says "\u{1b}[31mxxx"#), "{text}");
+        assert!(text.starts_with(r#"greeting "\u{1b}[31mxxx"#), "{text}");
         assert!(text.chars().count() < 80, "{text}");
     }
 

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::attribute::label::Basis;
+use crate::dissect::{ftp, rpc, ssh, tls};
 use crate::flow::ended::State;
 use crate::model::evidence::{Assignment, Evidence};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::packet::{CaptureId, Frame};
-use crate::model::protocol::Protocol;
 use crate::model::time::Timestamp;
 
 const SERVER: &str = "192.168.0.2";
@@ -252,7 +252,7 @@ fn interfaces_of_one_service_at_a_port_name_it() {
 #[test]
 fn the_bind_on_the_flow_is_stronger_than_the_map() {
     let findings = answer(10, &[(SAMR, None, 1032)]);
-    let bound = [Claim::Speaks(Protocol::Rpc), Claim::Bound(DNSSERVER)];
+    let bound = [Claim::Speaks(rpc::PROTOCOL), Claim::Bound(DNSSERVER)];
     let labels = labels(findings, vec![flow(25, OTHER, 1032, &bound)]);
     assert_eq!((labels[0].0.as_str(), labels[0].1), ("DNS", Basis::Content));
 }
@@ -272,7 +272,7 @@ fn an_interface_that_the_catalog_does_not_know_keeps_its_uuid_and_names_nothing(
     let catalog = Catalog::built_in();
     let networks = Networks::default();
     let mut collector = Collector::new(&catalog, &networks, Hold::Never);
-    let bound = [Claim::Speaks(Protocol::Rpc), Claim::Bound(STRANGE)];
+    let bound = [Claim::Speaks(rpc::PROTOCOL), Claim::Bound(STRANGE)];
     let mut labels = Vec::new();
     let strange = flow(1, CLIENT, 1032, &bound);
     collector.ended(strange, &mut |flow| labels.push(flow.label));
@@ -293,7 +293,7 @@ fn rpc_without_bind_or_answer_says_rpc_and_stays_without_a_service() {
     let networks = Networks::default();
     let mut collector = Collector::new(&catalog, &networks, Hold::Never);
     let mut labels = Vec::new();
-    let rpc = flow(1, CLIENT, 1032, &[Claim::Speaks(Protocol::Rpc)]);
+    let rpc = flow(1, CLIENT, 1032, &[Claim::Speaks(rpc::PROTOCOL)]);
     collector.ended(rpc, &mut |flow| labels.push(flow.label));
     assert_eq!(labels[0].service, None);
     assert_eq!(labels[0].basis, Basis::None);
@@ -331,7 +331,7 @@ fn a_shared_port_names_its_listener_and_keeps_the_others_as_candidates() {
 
 #[test]
 fn a_port_whose_payload_speaks_something_else_is_not_labelled_by_port() {
-    let ssh = flow(1, CLIENT, 88, &[Claim::Speaks(Protocol::Ssh)]);
+    let ssh = flow(1, CLIENT, 88, &[Claim::Speaks(ssh::PROTOCOL)]);
     let labels = labels(Vec::new(), vec![ssh]);
     assert_eq!((labels[0].0.as_str(), labels[0].1), ("-", Basis::None));
 }
@@ -350,7 +350,7 @@ const REM_UNKNOWN: Interface = Interface::new(
 #[test]
 fn a_row_that_counts_only_if_spoken_names_no_flow_that_cannot_be_read() {
     let to = |claims: &[Claim]| flow_to(1, (CLIENT, 51000), (SERVER, 49443), claims);
-    let read = labels(Vec::new(), vec![to(&[Claim::Speaks(Protocol::Tls)])]);
+    let read = labels(Vec::new(), vec![to(&[Claim::Speaks(tls::PROTOCOL)])]);
     assert_eq!((read[0].0.as_str(), read[0].1), ("adfssrv", Basis::Port));
     let unread = labels(Vec::new(), vec![to(&[])]);
     assert_eq!((unread[0].0.as_str(), unread[0].1), ("-", Basis::None));
@@ -372,7 +372,7 @@ fn exported(at: u64, class: Option<Uuid>, interfaces: &[Uuid], port: u16) -> Fin
 #[test]
 fn the_class_that_was_activated_names_the_service_of_its_exporter() {
     let findings = vec![exported(5, Some(WMI_CLASS), &[DISPATCH], 49_777)];
-    let bind = [Claim::Speaks(Protocol::Rpc), Claim::Bound(REM_UNKNOWN)];
+    let bind = [Claim::Speaks(rpc::PROTOCOL), Claim::Bound(REM_UNKNOWN)];
     let flows = vec![
         flow(6, CLIENT, 49_777, &[]),
         flow(7, OTHER, 49_777, &bind),
@@ -425,10 +425,17 @@ fn a_port_that_everyone_shares_is_nobodys_exporter() {
     );
 }
 
+const DATA: Assignment = Assignment {
+    name: "ftp-data",
+    application: "FTP data",
+    lead: "FTP assigned the port",
+    protocol: ftp::PROTOCOL,
+};
+
 #[test]
 fn a_data_connection_that_ftp_arranged_belongs_to_ftp() {
     let passive = Claim::Assigned {
-        by: Assignment::FtpData,
+        by: DATA,
         at: Endpoint::Port {
             address: None,
             protocol: IpProtocol::TCP,

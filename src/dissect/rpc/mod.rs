@@ -22,27 +22,64 @@ pub mod tower;
 use crate::dissect::read::Short;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
-use crate::dissect::{Definition, Input, Opening, Probe, rpc_http, text};
+use crate::dissect::{Definition, Example, Input, Opening, Probe, rpc_http, text};
 use crate::model::protocol::Protocol;
+
+/// DCE/RPC, connection-oriented (C706, MS-RPCE).
+pub const PROTOCOL: Protocol = Protocol::new("rpc", "RPC");
+
+/// DCE/RPC, connectionless (C706).
+pub const CONNECTIONLESS: Protocol = Protocol::new("rpc-datagram", "RPC");
 
 /// RPC over TCP.
 pub const CONNECTION: Definition = Definition {
-    protocol: Protocol::Rpc,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[
         135, 1025, 1026, 1027, 49152, 49153, 49154, 49155, 49156, 49157,
     ],
     probe,
     follow: Some(|_| Box::new(Connection::default())),
+    says: &[],
+    examples: &[
+        Example {
+            port: 49154,
+            client: b"\x05\0\x0b\x03\x10\0\0\0H\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\0\0\0\0\x01\0\0\0\
+        \0\0\x01\0xW4\x124\x12\xcd\xab\xef\0\x01#Eg\x89\xac\x01\0\0\0\x04]\x88\x8a\
+        \xeb\x1c\xc9\x11\x9f\xe8\x08\0+\x10H`\x02\0\0\0",
+            server: b"\x05\0\x0c\x03\x10\0\0\0<\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\x01\x02\x03\x04\
+        \x06\x0049154\0\x01\0\0\0\0\0\0\0\x04]\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0+\
+        \x10H`\x02\0\0\0",
+        },
+        Example {
+            port: 135,
+            client: b"",
+            server: b"\x05\0\x0c\x03\x10\0\0\0<\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\x01\x02\x03\x04\
+        \x06\x0049154\0\x01\0\0\0\0\0\0\0\x04]\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0+\
+        \x10H`\x02\0\0\0",
+        },
+    ],
 };
 
 /// RPC over UDP.
 pub const DATAGRAM: Definition = Definition {
-    protocol: Protocol::RpcDatagram,
+    protocol: CONNECTIONLESS,
     input: Input::Datagram,
     usual_ports: &[135],
     probe: datagram::probe,
     follow: Some(|_| Box::new(datagram::Calls::default())),
+    says: &[],
+    examples: &[Example {
+        port: 135,
+        client: b"\x04\0\0\0\x10\0\0\0\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\0\0\0\0\0\0",
+        server: b"\x04\x02\0\0\x10\0\0\0\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\
+        \x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\x11\0\0\0\0\0\0",
+    }],
 };
 
 fn probe(opening: &Opening) -> Probe {

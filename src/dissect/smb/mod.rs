@@ -11,16 +11,27 @@ mod version1;
 mod version2;
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Input, Look, Opening, Role, probe_stream};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Opening, Role, filled, probe_stream,
+};
 use crate::model::protocol::Protocol;
+
+/// Server Message Block (MS-CIFS, MS-SMB, MS-SMB2).
+pub const PROTOCOL: Protocol = Protocol::new("smb", "SMB");
 
 /// SMB over TCP.
 pub const STREAM: Definition = Definition {
-    protocol: Protocol::Smb,
+    protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[445, 139],
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(session::Session::default())),
+    says: &[],
+    examples: &[Example {
+        port: 445,
+        client: &filled::<106>(b"\0\0\0f\xfeSMB@", 0),
+        server: b"",
+    }],
 };
 
 /// Follows a NetBIOS session, in which SMB comes later if at all: it is claimed when it does.

@@ -5,9 +5,8 @@ use crate::dissect::cutter::{Cutter, Damage};
 use crate::dissect::read::Reader;
 use crate::dissect::smb::pipes::Pipes;
 use crate::dissect::smb::{version1, version2};
-use crate::dissect::{Dissector, Progress};
+use crate::dissect::{Dissector, Progress, smb::PROTOCOL};
 use crate::model::evidence::{Claim, Direction};
-use crate::model::protocol::Protocol;
 
 /// Bytes of the header in front of each message: its kind and its length.
 const FRAME_LEN: usize = 4;
@@ -56,7 +55,7 @@ impl Dissector for Session {
         while let Some(len) = next(stream, &mut bytes, pipes) {
             let message = Message::of(&stream.pending);
             if message.is_some() && std::mem::take(claims_smb) {
-                found.push(Claim::Speaks(Protocol::Smb));
+                found.push(Claim::Speaks(PROTOCOL));
             }
             match message {
                 Some(Message::Version1(message)) => {
@@ -455,9 +454,9 @@ mod tests {
         }
         let claimed = found
             .iter()
-            .filter(|claim| **claim == Claim::Speaks(Protocol::Smb));
+            .filter(|claim| **claim == Claim::Speaks(PROTOCOL));
         assert_eq!(claimed.count(), 1);
-        assert_eq!(found.first(), Some(&Claim::Speaks(Protocol::Smb)));
+        assert_eq!(found.first(), Some(&Claim::Speaks(PROTOCOL)));
     }
 
     #[test]

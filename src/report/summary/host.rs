@@ -161,14 +161,19 @@ impl Tally {
 }
 
 fn product(flow: &LabelledFlow) -> Option<String> {
-    let banner = (flow.label.evidence.iter()).find(|ground| ground.kind == EvidenceKind::Banner)?;
+    let banner = (flow.label.evidence.iter()).find(|ground| is_product(ground.kind))?;
     Some(banner.value.chars().take(MAX_PRODUCT).collect())
+}
+
+fn is_product(kind: EvidenceKind) -> bool {
+    matches!(kind, EvidenceKind::Said(field) if ["banner", "http-server"].contains(&field.name()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attribute::label::{Basis, Ground};
+    use crate::dissect::text::BANNER;
     use crate::report::sample::{catalog, frame, named, service, smb_session, unknown};
 
     fn row(flows: &[LabelledFlow], host: u8) -> HostRow {
@@ -216,7 +221,7 @@ mod tests {
     fn a_product_is_the_servers_and_cut() {
         let mut flow = unknown(2, 80);
         flow.label.evidence = vec![Ground {
-            kind: EvidenceKind::Banner,
+            kind: EvidenceKind::Said(BANNER),
             value: "x".repeat(1000),
             name: None,
             frame: Some(frame(4)),
