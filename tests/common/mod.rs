@@ -11,6 +11,11 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
+pub mod netbios;
+pub mod packets;
+pub mod rpc;
+pub mod smb;
+
 /// What the program said, and how it ended.
 pub struct Run {
     /// None if a signal ended it.
