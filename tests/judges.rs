@@ -9,19 +9,14 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use common::Run;
+use common::judge::{self, Pair, all, captures, innermost, pair, pair_of, side};
 use serde_json::Value as Json;
-
-/// Captures read at a time.
-const THREADS: usize = 2;
 
 /// A capture in which some flows differ from what tshark says, with good reason.
 struct Excuse {
@@ -47,9 +42,6 @@ const EXCUSED_INTERFACES: &[Excuse] = &[Excuse {
     flows: 6,
     reason: "RPC on port 445 without SMB around it: tshark takes the port for SMB's alone",
 }];
-
-/// Either side of a flow, the lower first.
-type Pair = (String, (IpAddr, u16), (IpAddr, u16));
 
 /// Somewhere to listen.
 type Place = (String, IpAddr, u16);
@@ -178,33 +170,9 @@ impl Tshark {
     }
 }
 
-fn all(column: &str) -> impl Iterator<Item = &str> {
-    column.split(',').filter(|value| !value.is_empty())
-}
-
-fn innermost<T: std::str::FromStr>(column: &str) -> Option<T> {
-    all(column).last()?.parse().ok()
-}
-
 fn place(word: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = word.rsplit_once(':')?;
     Some((address.parse().ok()?, port.parse().ok()?))
-}
-
-fn pair(protocol: &str, one: (IpAddr, u16), other: (IpAddr, u16)) -> Pair {
-    (protocol.to_owned(), one.min(other), one.max(other))
-}
-
-/// The side of a row that is called so; none where the protocol has no ports.
-fn side(row: &Json, which: &str) -> Option<(IpAddr, u16)> {
-    let port = row[format!("{which}_port")].as_u64()?;
-    let address = row[which].as_str()?.parse().ok()?;
-    Some((address, u16::try_from(port).ok()?))
-}
-
-fn pair_of(row: &Json) -> Option<Pair> {
-    let protocol = row["protocol"].as_str()?;
-    Some(pair(protocol, side(row, "client")?, side(row, "server")?))
 }
 
 fn number(row: &Json, name: &str) -> u64 {
@@ -215,55 +183,19 @@ fn list<'r>(row: &'r Json, name: &str) -> &'r [Json] {
     (row[name].as_array()).unwrap_or_else(|| panic!("{name} is a list: {row}"))
 }
 
-/// The captures below the folder that the environment names, and the project's own.
-fn captures() -> Vec<PathBuf> {
-    let shared = std::env::var_os("WIRETAG_SHARED").expect("WIRETAG_SHARED is set");
-    let mut found = Vec::new();
-    let folder = fs::canonicalize(shared)
-        .expect("it is there")
-        .join("captures");
-    for project in fs::read_dir(folder).expect("captures can be read") {
-        let project = project.expect("captures can be read").path();
-        if !project.is_dir() {
-            continue;
-        }
-        let files = fs::read_dir(project).expect("captures can be read");
-        found.extend(files.map(|file| file.expect("captures can be read").path()));
-    }
-    found.retain(|path| path.is_file() && path.extension().is_none_or(|ending| ending != "md"));
-    found.sort();
-    assert!(found.len() > 100, "only {} captures", found.len());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    found.extend(common::pcaps().iter().map(|pcap| root.join(pcap)));
-    found
-}
-
 /// Every capture, read once by both for all tests.
 fn judged() -> &'static [Judged] {
     static ALL: OnceLock<Vec<Judged>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let captures = captures();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut done = Vec::new();
-            while let Some(path) = captures.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let run = common::label([path]);
-                done.push(Judged {
-                    rows: run.rows(),
-                    tshark: Tshark::reads(path),
-                    path: path.clone(),
-                    run,
-                });
+        judge::of_each(&captures(), |path| {
+            let run = common::label([path]);
+            Judged {
+                rows: run.rows(),
+                tshark: Tshark::reads(path),
+                path: path.to_owned(),
+                run,
             }
-            done
-        };
-        let mut all: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-            let join = |thread: thread::ScopedJoinHandle<Vec<Judged>>| thread.join().expect("read");
-            threads.into_iter().flat_map(join).collect()
-        });
-        all.sort_by(|one, other| one.path.cmp(&other.path));
-        all
+        })
     })
 }
 

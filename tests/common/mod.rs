@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
+pub mod judge;
 pub mod netbios;
 pub mod packets;
 pub mod rpc;
