@@ -2,7 +2,8 @@
 //!
 //! In comes a record with its bytes; [`Decoder::decode`] walks `link` to the IP header, `ip` to the
 //! transport header, `transport` to the payload, and `tunnel` to what is inside, where it begins
-//! again. Out come packets, whose payload still lies in the record. Next is `flow`.
+//! again. Out come packets, whose payload still lies in the record. What has nothing special about
+//! it goes the short way through `plain` instead. Next is `flow`.
 //!
 //! Nothing that a cut record can still tell is lost, and checksums are not looked at: offloading
 //! leaves them wrong. All of etherparse stays here. Its header slices check what is whole; around
@@ -13,6 +14,7 @@ mod gre;
 mod ip;
 mod layer;
 mod link;
+mod plain;
 mod reassembly;
 #[cfg(test)]
 mod samples;
@@ -86,6 +88,20 @@ impl Decoder {
         out: &mut Vec<Packet>,
     ) -> Result<(), Undecoded> {
         self.fragments.expire(record.time);
+        if let Some(packet) = plain::read(record, bytes) {
+            out.push(packet);
+            return Ok(());
+        }
+        self.decode_any(record, bytes, out)
+    }
+
+    /// The long way, which any record can take.
+    fn decode_any(
+        &mut self,
+        record: &Record,
+        bytes: &[u8],
+        out: &mut Vec<Packet>,
+    ) -> Result<(), Undecoded> {
         let shape = link::shape(record.link).ok_or(Undecoded::LinkType(record.link))?;
         let mut layer = Layer::new(bytes, record.wire_len);
         let around = Around {

@@ -27,6 +27,11 @@ const TUNNELS: &[(u16, Read)] = &[
     (2152, gtp),
 ];
 
+/// Whether the port may be a tunnel's.
+pub(super) fn has(port: u16) -> bool {
+    TUNNELS.iter().any(|(tunnel, _)| *tunnel == port)
+}
+
 /// What a datagram between these ports carries, if its first bytes are a tunnel's. Some tunnels
 /// answer from their port, others only listen there: so either port may be the tunnel's.
 pub(super) fn inner(ports: (u16, u16), payload: Layer) -> Option<Inner> {
