@@ -20,6 +20,18 @@ impl IpProtocol {
     /// Authentication Header, RFC 4302.
     pub const AH: IpProtocol = IpProtocol(51);
 
+    /// The name of those that have one in the rows: `tcp`, `udp`, `gre`, `esp`, `ah`.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            IpProtocol::TCP => Some("tcp"),
+            IpProtocol::UDP => Some("udp"),
+            IpProtocol::GRE => Some("gre"),
+            IpProtocol::ESP => Some("esp"),
+            IpProtocol::AH => Some("ah"),
+            _ => None,
+        }
+    }
+
     /// Whether flows of this protocol have ports.
     pub fn has_ports(self) -> bool {
         self == IpProtocol::TCP || self == IpProtocol::UDP
@@ -27,15 +39,11 @@ impl IpProtocol {
 }
 
 impl fmt::Display for IpProtocol {
-    /// As in the rows: `tcp`, `udp`, `gre`, `esp`, `ah`, or the number.
+    /// As in the rows: its name, or the number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            IpProtocol::TCP => f.write_str("tcp"),
-            IpProtocol::UDP => f.write_str("udp"),
-            IpProtocol::GRE => f.write_str("gre"),
-            IpProtocol::ESP => f.write_str("esp"),
-            IpProtocol::AH => f.write_str("ah"),
-            IpProtocol(other) => write!(f, "{other}"),
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
         }
     }
 }

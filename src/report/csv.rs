@@ -18,7 +18,7 @@ use crate::catalog::ServiceId;
 use crate::model::uuid::Interface;
 use crate::report::column::{Column, Context, Value};
 use crate::report::escape::escape;
-use crate::report::ndjson;
+use crate::report::plain;
 
 /// A row that fits is written in one piece; a longer one in several.
 const BUFFER: usize = 1024;
@@ -69,8 +69,8 @@ pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
     match value {
         Value::Null => Cow::Borrowed(""),
         Value::Number(number) => number.to_string().into(),
-        Value::Time(moment) => text(|line| ndjson::time(line, moment)),
-        Value::Seconds(span) => text(|line| ndjson::seconds(line, span)),
+        Value::Time(moment) => text(|line| plain::time(line, moment)),
+        Value::Seconds(span) => text(|line| plain::seconds(line, span)),
         Value::Address(address) => address.to_string().into(),
         Value::Text(text) => escape(text),
         Value::Made(text) => escape(&text).into_owned().into(),

@@ -8,6 +8,7 @@ pub mod column;
 pub mod csv;
 pub mod escape;
 pub mod ndjson;
+pub mod plain;
 pub mod record;
 #[cfg(test)]
 mod sample;

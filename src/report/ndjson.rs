@@ -4,17 +4,11 @@
 //! again, without a tree of values in between.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
-use jiff::fmt::temporal::DateTimePrinter;
-
-use crate::model::time::Timestamp;
 use crate::report::column::{Column, Context, Value};
 use crate::report::escape::is_unsafe;
+use crate::report::plain;
 use crate::report::record::{CANDIDATE, EVIDENCE, INTERFACE, REACHED};
-
-/// Nine digits always, so that moments sort as text.
-const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
 
 /// Writes rows as lines of JSON.
 #[derive(Default)]
@@ -42,28 +36,6 @@ impl Ndjson {
     }
 }
 
-/// Appends the moment as RFC 3339 in UTC with nine digits of a second.
-pub fn time(line: &mut Vec<u8>, time: Timestamp) {
-    let (second, nano) = (
-        time.nanos().div_euclid(NANOS),
-        time.nanos().rem_euclid(NANOS),
-    );
-    let moment = jiff::Timestamp::new(second, nano as i32)
-        .expect("64 bits of nanoseconds end centuries before jiff does");
-    TIME.print_timestamp(&moment, jiff::fmt::StdIoWrite(line))
-        .expect("a vector takes all");
-}
-
-const NANOS: i64 = 1_000_000_000;
-
-/// Appends seconds with nine digits of a fraction.
-pub fn seconds(line: &mut Vec<u8>, span: Duration) {
-    print(
-        line,
-        format_args!("{}.{:09}", span.as_secs(), span.subsec_nanos()),
-    );
-}
-
 fn object<R>(line: &mut Vec<u8>, context: Context, columns: &[Column<R>], row: &R) {
     for (place, column) in columns.iter().enumerate() {
         line.push(if place == 0 { b'{' } else { b',' });
@@ -78,14 +50,18 @@ fn object<R>(line: &mut Vec<u8>, context: Context, columns: &[Column<R>], row: &
 fn value(line: &mut Vec<u8>, context: Context, value: Value) {
     match value {
         Value::Null => line.extend_from_slice(b"null"),
-        Value::Number(number) => print(line, format_args!("{number}")),
+        Value::Number(number) => plain::number(line, number),
         Value::Time(moment) => {
             line.push(b'"');
-            time(line, moment);
+            plain::time(line, moment);
             line.push(b'"');
         }
-        Value::Seconds(span) => seconds(line, span),
-        Value::Address(address) => print(line, format_args!("\"{address}\"")),
+        Value::Seconds(span) => plain::seconds(line, span),
+        Value::Address(address) => {
+            line.push(b'"');
+            plain::address(line, address);
+            line.push(b'"');
+        }
         Value::Text(text) | Value::Wire(text) => string(line, text),
         Value::Made(text) => string(line, &text),
         Value::Wires(texts) => array(line, texts, |line, text| string(line, text)),
@@ -109,16 +85,13 @@ fn array<T>(line: &mut Vec<u8>, items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
     line.push(b']');
 }
 
-fn print(line: &mut Vec<u8>, text: std::fmt::Arguments) {
-    line.write_fmt(text).expect("a vector takes all");
-}
-
 /// Appends a JSON string (RFC 8259 7). What is unsafe on a terminal is written as `\uXXXX`: the
 /// reader of the JSON gets the same text, and a terminal nothing to act on.
 fn string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
-    let plain = (text.bytes()).all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\');
-    match plain {
+    // Without an early end, so that many bytes are looked at in one step.
+    let is_plain = |b: u8| matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\');
+    match (text.bytes()).fold(true, |all, b| all & is_plain(b)) {
         true => line.extend_from_slice(text.as_bytes()),
         false => text.chars().for_each(|c| character(line, c)),
     }
@@ -131,7 +104,7 @@ fn character(line: &mut Vec<u8>, c: char) {
         '\\' => line.extend_from_slice(b"\\\\"),
         c if is_unsafe(c) => {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                print(line, format_args!("\\u{unit:04x}"));
+                write!(line, "\\u{unit:04x}").expect("a vector takes all");
             }
         }
         c => line.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -167,30 +140,5 @@ mod tests {
     fn nothing_unsafe_stands_in_a_string() {
         let json = written(|line| string(line, "\u{1b}[2J\u{202e}\u{9b}\u{e0041}"));
         assert_eq!(json, r#""\u001b[2J\u202e\u009b\udb40\udc41""#);
-    }
-
-    #[test]
-    fn a_moment_keeps_its_nanoseconds() {
-        let moment = Timestamp::from_nanos(1_156_534_340_000_000_001);
-        assert_eq!(
-            written(|line| time(line, moment)),
-            "2006-08-25T19:32:20.000000001Z"
-        );
-        assert_eq!(
-            written(|line| time(line, Timestamp::from_nanos(-1))),
-            "1969-12-31T23:59:59.999999999Z"
-        );
-    }
-
-    #[test]
-    fn the_ends_of_time_can_be_written() {
-        assert_eq!(
-            written(|line| time(line, Timestamp::MIN)),
-            "1677-09-21T00:12:43.145224192Z"
-        );
-        assert_eq!(
-            written(|line| time(line, Timestamp::MAX)),
-            "2262-04-11T23:47:16.854775807Z"
-        );
     }
 }

@@ -27,7 +27,10 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     Column {
         name: "protocol",
         about: "tcp, udp, gre, esp, ah, or the IP protocol number, as text",
-        of: |_, row| Value::Made(row.flow.tuple.protocol.to_string()),
+        of: |_, row| {
+            let protocol = row.flow.tuple.protocol;
+            (protocol.name()).map_or_else(|| Value::Made(protocol.to_string()), Value::Text)
+        },
     },
     Column {
         name: "client",
