@@ -17,7 +17,7 @@ use wiretag::decode::Decoder;
 use wiretag::dissect::Input;
 use wiretag::flow::ended::EndedFlow;
 use wiretag::flow::stream::Stream;
-use wiretag::flow::table::{Bounds, Finding, FlowTable};
+use wiretag::flow::table::{Bounds, Finding, FlowTable, Outcome};
 use wiretag::flow::talk::{Interest, Talk};
 use wiretag::model::evidence::{Claim, Direction};
 use wiretag::model::five_tuple::{FiveTuple, IpProtocol};
@@ -70,7 +70,7 @@ impl Stages {
                 (packet, payload)
             }));
         }
-        let (ended, findings) = follow(&packets);
+        let Outcome { ended, findings } = follow(&packets);
         Stages {
             units,
             packets,
@@ -125,14 +125,17 @@ fn decode(decoder: &mut Decoder, unit: &Records, packets: &mut Vec<Packet>) {
     }
 }
 
-fn follow(packets: &[(Packet, Vec<u8>)]) -> (Vec<EndedFlow>, Vec<Finding>) {
+fn follow(packets: &[(Packet, Vec<u8>)]) -> Outcome {
     let mut table = FlowTable::new(BOUNDS);
-    let (mut ended, mut findings) = (Vec::new(), Vec::new());
+    let mut out = Outcome::default();
     for (packet, payload) in packets {
-        table.packet(packet, payload, &mut ended, &mut findings);
+        let expected = table.expect(packet);
+        table.packet(packet, payload, &expected, &mut out);
     }
-    table.finish(&mut ended, &mut findings);
-    (ended, findings)
+    for (_, slot) in table.finish(&mut out) {
+        out.ended.push(table.take(slot));
+    }
+    out
 }
 
 /// Puts the payload of one flow through the probes and the dissector that knows it.

@@ -1,7 +1,7 @@
 //! The threads, their channels, the end. The only file that spawns, and that reads the clock.
 //!
-//! One reader decodes and deals packets out, workers own the flows, and the collector (the thread
-//! that called) owns the endpoint map, labels, and hands every flow to the caller in one order:
+//! One reader decodes and deals packets out, workers own the flows, the collector owns the endpoint
+//! map and labels, and the thread that called hands every flow to the caller's sink in one order:
 //!
 //! ```text
 //! reader ──► worker 1..n ──► collector ──► the caller's sink
@@ -11,14 +11,17 @@
 //! every batch. So the collector knows without clock or chance what belongs together, and the
 //! output is the same with any number of workers.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io;
+use std::iter::{self, Peekable};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::{self, AtomicBool};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::vec::IntoIter;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, bounded};
 
 use crate::attribute::collector::{Collector, Hold};
 use crate::attribute::endpoint_row::EndpointRow;
@@ -26,9 +29,9 @@ use crate::attribute::label::LabelledFlow;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
 use crate::decode::{Decoder, Undecoded};
-use crate::flow::ended::EndedFlow;
-use crate::flow::key::{FlowKey, PARTS};
-use crate::flow::table::{Bounds, Finding, FlowTable, GivenUp};
+use crate::flow::ended::{EndedFlow, Rank};
+use crate::flow::key::{self, PARTS};
+use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Outcome as Ended};
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
 use crate::source::block::{Block, Pool, Records};
@@ -85,18 +88,31 @@ pub struct Outcome {
 /// Packets for one worker, with the blocks that they lie in.
 struct Batch {
     bytes: Records,
-    packets: Vec<(u8, Packet)>,
+    packets: Hand,
     /// The time of capture that the reader has come to.
     now: Timestamp,
 }
 
-/// What a worker makes of a batch.
+/// Packets, and for each of them which of the worker's tables has its flow.
 #[derive(Default)]
-struct Answer {
-    ended: Vec<EndedFlow>,
-    findings: Vec<Finding>,
-    given_up: GivenUp,
+struct Hand {
+    packets: Vec<Packet>,
+    tables: Vec<u8>,
 }
+
+/// What a worker says.
+enum Answer {
+    /// What it makes of a batch.
+    Batch(Ended),
+    /// After the last batch: flows that the end of the capture has left, in order.
+    Left(Vec<EndedFlow>),
+    /// After the last of those.
+    GivenUp(GivenUp),
+}
+
+/// Flows in one answer after the last batch: enough that the hand-over costs little, few enough
+/// that a million flows are not held twice.
+const LEFT_AT_A_TIME: usize = 512;
 
 /// Labels the flows of capture files. Gives each to `take`, in one order; stops early when `take`
 /// fails or `stop` is set. `progress` is told now and then how far the reading is.
@@ -110,7 +126,7 @@ pub fn files(
 ) -> Outcome {
     let read = |deal: &mut Dealer| {
         let mut delivered = 0;
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.load(atomic::Ordering::Relaxed) {
             let Some(records) = files.next() else { break };
             delivered += records.records.len() as u64;
             if !deal.records(&records) {
@@ -165,7 +181,7 @@ pub fn devices(
                 .collect();
             drop(send);
             deal.live(&records, limits.packets);
-            live.over.store(true, Ordering::Relaxed);
+            live.over.store(true, atomic::Ordering::Relaxed);
             drop(records);
             for capture in captures {
                 let (stats, result) = capture.join().expect("a capture thread does not panic");
@@ -219,8 +235,8 @@ impl Live<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
-            || self.stop.load(Ordering::Relaxed)
+        self.over.load(atomic::Ordering::Relaxed)
+            || self.stop.load(atomic::Ordering::Relaxed)
             || self
                 .deadline
                 .is_some_and(|deadline| Instant::now() >= deadline)
@@ -242,29 +258,42 @@ fn run(
     };
     let mut stats = Stats::default();
     let mut output = Ok(());
-    thread::scope(|scope| {
+    let collector = thread::scope(|scope| {
         let mut to_workers = Vec::new();
         let mut from_workers = Vec::new();
         let (spent, reuse) = bounded(IN_FLIGHT * workers);
-        for _ in 0..workers {
+        for number in 0..workers {
             let (send_batch, batches) = bounded(IN_FLIGHT);
             let (send_answer, answers) = bounded(IN_FLIGHT);
             let worker = Worker::new(workers, bounds);
             let spent = spent.clone();
-            scope.spawn(move || worker.work(&batches, &send_answer, &spent));
+            let work = move || worker.work(&batches, &send_answer, &spent);
+            spawn(scope, &format!("worker {number}"), work);
             to_workers.push(send_batch);
             from_workers.push(answers);
         }
-        let reader = scope.spawn(move || {
+        let reader = spawn(scope, "reader", move || {
             let mut dealer = Dealer::new(to_workers, reuse);
             read(&mut dealer);
             dealer.finish()
         });
-        output = collect(&from_workers, &mut collector, &mut stats, take);
-        // Without anyone to answer to, the workers end, and so does the reader.
-        drop(from_workers);
-        let read = reader.join().expect("the reader does not panic");
-        stats.add(&read);
+        let (send_labelled, labelled) = bounded(IN_FLIGHT);
+        let collecting = spawn(scope, "collector", move || {
+            let mut given_up = GivenUp::default();
+            // Without anyone to answer to, the workers end, and so does the reader.
+            collect(&from_workers, &mut collector, &send_labelled, &mut given_up);
+            (collector, given_up)
+        });
+        output = hand_over(&labelled, &mut stats, take);
+        // Nor does the collector go on without anyone to label for.
+        drop(labelled);
+        let (collector, given_up) = (collecting.join()).expect("the collector does not panic");
+        stats.add(&reader.join().expect("the reader does not panic"));
+        stats.given_up("flows", given_up.flows);
+        stats.given_up("flows whose payload was not followed", given_up.talks);
+        stats.given_up("holes in streams", given_up.holes);
+        stats.given_up("claims of one flow", given_up.evidence);
+        collector
     });
     let (released, unlearned) = collector.given_up();
     stats.given_up("flows labelled before the end of the input", released);
@@ -276,68 +305,146 @@ fn run(
     }
 }
 
-/// Takes the workers' answers batch by batch; in each, what was learned comes before the flows
-/// that ended, and both are in the order of the capture.
-fn collect(
-    from_workers: &[Receiver<Answer>],
-    collector: &mut Collector,
+/// A thread with a name, which debuggers and profilers show.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    (thread.spawn_scoped(scope, work)).expect("the system has room for a few more threads")
+}
+
+/// Gives every labelled flow to the caller, until the caller takes no more.
+fn hand_over(
+    labelled: &Receiver<Vec<LabelledFlow>>,
     stats: &mut Stats,
     take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut result = Ok(());
-    let mut give = |flow: LabelledFlow| {
+    for flow in labelled.iter().flatten() {
         stats.flow(flow.label.service, flow.flow.handshake, flow.response());
-        if result.is_ok() {
-            result = take(&flow);
+        take(&flow)?;
+    }
+    Ok(())
+}
+
+/// Takes the workers' answers batch by batch; in each, what was learned comes before the flows
+/// that ended, and both are in the order of the capture. Then takes the flows that are left.
+fn collect(
+    from_workers: &[Receiver<Answer>],
+    collector: &mut Collector,
+    out: &Sender<Vec<LabelledFlow>>,
+    given_up: &mut GivenUp,
+) {
+    let left = loop {
+        let mut batch = Ended::default();
+        let mut left = Vec::new();
+        for worker in from_workers {
+            match worker.recv() {
+                Ok(Answer::Batch(part)) => {
+                    batch.ended.extend(part.ended);
+                    batch.findings.extend(part.findings);
+                }
+                Ok(Answer::Left(flows)) => left.push(Left::new(worker, flows)),
+                Ok(Answer::GivenUp(_)) | Err(_) => return,
+            }
         }
-        result.is_ok()
+        if !left.is_empty() {
+            break left;
+        }
+        (batch.findings).sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
+        batch.ended.sort_by(EndedFlow::order);
+        batch.findings.into_iter().for_each(|f| collector.learn(f));
+        if !label(collector, batch.ended.into_iter(), out) {
+            return;
+        }
     };
-    let mut given_up = GivenUp::default();
-    let mut is_taking = true;
-    while is_taking {
-        let answers: Vec<Answer> = from_workers.iter().map_while(|w| w.recv().ok()).collect();
-        if answers.len() < from_workers.len() {
+    let mut left = left;
+    loop {
+        let next = iter::from_fn(|| take_first(&mut left)).take(LEFT_AT_A_TIME);
+        let flows: Vec<EndedFlow> = next.collect();
+        if flows.is_empty() {
             break;
         }
-        let (mut ended, mut findings) = (Vec::new(), Vec::new());
-        for answer in answers {
-            ended.extend(answer.ended);
-            findings.extend(answer.findings);
-            given_up.add(answer.given_up);
-        }
-        findings.sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
-        ended.sort_by(EndedFlow::order);
-        findings
-            .into_iter()
-            .for_each(|finding| collector.learn(finding));
-        for flow in ended {
-            collector.ended(flow, &mut |flow| is_taking &= give(flow));
+        if !label(collector, flows.into_iter(), out) {
+            return;
         }
     }
-    if is_taking {
-        collector.finish(&mut |flow| {
-            give(flow);
-        });
+    left.iter().for_each(|worker| given_up.add(worker.given_up));
+    while let Some(held) = collector.finish_some(LEFT_AT_A_TIME) {
+        if out.send(held).is_err() {
+            return;
+        }
     }
-    stats.given_up("flows", given_up.flows);
-    stats.given_up("flows whose payload was not followed", given_up.talks);
-    stats.given_up("holes in streams", given_up.holes);
-    stats.given_up("claims of one flow", given_up.evidence);
-    result
+}
+
+/// Labels what can be labelled now; whether anyone is there to take it.
+fn label(
+    collector: &mut Collector,
+    ended: impl Iterator<Item = EndedFlow>,
+    out: &Sender<Vec<LabelledFlow>>,
+) -> bool {
+    let mut labelled = Vec::with_capacity(ended.size_hint().0);
+    for flow in ended {
+        collector.ended(flow, &mut |flow| labelled.push(flow));
+    }
+    labelled.is_empty() || out.send(labelled).is_ok()
+}
+
+/// The flows that a worker has left at the end of the capture, as they come in.
+struct Left<'a> {
+    from: &'a Receiver<Answer>,
+    flows: Peekable<IntoIter<EndedFlow>>,
+    given_up: GivenUp,
+}
+
+impl<'a> Left<'a> {
+    fn new(from: &'a Receiver<Answer>, flows: Vec<EndedFlow>) -> Left<'a> {
+        let mut left = Left {
+            from,
+            flows: flows.into_iter().peekable(),
+            given_up: GivenUp::default(),
+        };
+        left.refill();
+        left
+    }
+
+    fn refill(&mut self) {
+        while self.flows.len() == 0 {
+            match self.from.recv() {
+                Ok(Answer::Left(flows)) => self.flows = flows.into_iter().peekable(),
+                Ok(Answer::GivenUp(given_up)) => self.given_up = given_up,
+                Ok(Answer::Batch(_)) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Takes the first of the flows that all workers have left.
+fn take_first(left: &mut [Left]) -> Option<EndedFlow> {
+    let first = (left.iter_mut())
+        .filter_map(|worker| worker.flows.peek().is_some().then_some(worker))
+        .reduce(|one, other| match (one.flows.peek(), other.flows.peek()) {
+            (Some(a), Some(b)) if b.order(a) == Ordering::Less => other,
+            _ => one,
+        })?;
+    let flow = first.flows.next();
+    first.refill();
+    flow
 }
 
 /// Decodes records and deals their packets out to the workers.
 struct Dealer {
     decoder: Decoder,
     to_workers: Vec<Sender<Batch>>,
-    reuse: Receiver<Vec<(u8, Packet)>>,
+    reuse: Receiver<Hand>,
     decoded: Vec<Packet>,
     undecoded: BTreeMap<Undecoded, u64>,
     stats: Stats,
 }
 
 impl Dealer {
-    fn new(to_workers: Vec<Sender<Batch>>, reuse: Receiver<Vec<(u8, Packet)>>) -> Dealer {
+    fn new(to_workers: Vec<Sender<Batch>>, reuse: Receiver<Hand>) -> Dealer {
         Dealer {
             decoder: Decoder::new(),
             to_workers,
@@ -350,23 +457,34 @@ impl Dealer {
 
     /// Decodes and deals; false once nobody takes packets any more.
     fn records(&mut self, records: &Records) -> bool {
-        let mut dealt = self.empty_hands();
-        for record in &records.records {
-            self.stats.wire_bytes += u64::from(record.wire_len);
-            match self
-                .decoder
-                .decode(record, records.bytes(record.bytes), &mut self.decoded)
-            {
-                Ok(()) => self.stats.labelled += 1,
-                Err(reason) => *self.undecoded.entry(reason).or_default() += 1,
+        let mut hands = self.empty_hands();
+        match &mut hands[..] {
+            [only] => self.decode(records, &mut only.packets),
+            _ => {
+                let mut decoded = std::mem::take(&mut self.decoded);
+                self.decode(records, &mut decoded);
+                deal(&mut decoded, &mut hands);
+                self.decoded = decoded;
             }
-            self.deal(&mut dealt);
         }
         let now = records
             .records
             .last()
             .map_or(Timestamp::MIN, |last| last.time);
-        self.send(dealt, &records.blocks, now)
+        self.send(hands, &records.blocks, now)
+    }
+
+    fn decode(&mut self, records: &Records, packets: &mut Vec<Packet>) {
+        for record in &records.records {
+            self.stats.wire_bytes += u64::from(record.wire_len);
+            match self
+                .decoder
+                .decode(record, records.bytes(record.bytes), packets)
+            {
+                Ok(()) => self.stats.labelled += 1,
+                Err(reason) => *self.undecoded.entry(reason).or_default() += 1,
+            }
+        }
     }
 
     /// Deals out what devices capture, up to a number of packets. While they are silent, the
@@ -395,26 +513,13 @@ impl Dealer {
         }
     }
 
-    fn empty_hands(&self) -> Vec<Vec<(u8, Packet)>> {
+    fn empty_hands(&self) -> Vec<Hand> {
         let hand = |_: &Sender<Batch>| self.reuse.try_recv().unwrap_or_default();
         self.to_workers.iter().map(hand).collect()
     }
 
-    fn deal(&mut self, dealt: &mut [Vec<(u8, Packet)>]) {
-        let workers = dealt.len();
-        for packet in self.decoded.drain(..) {
-            let part = FlowKey::of(&packet.tuple).part();
-            dealt[part % workers].push((part as u8, packet));
-        }
-    }
-
-    fn send(
-        &mut self,
-        dealt: Vec<Vec<(u8, Packet)>>,
-        blocks: &[Arc<Block>],
-        now: Timestamp,
-    ) -> bool {
-        self.to_workers.iter().zip(dealt).all(|(worker, packets)| {
+    fn send(&mut self, hands: Vec<Hand>, blocks: &[Arc<Block>], now: Timestamp) -> bool {
+        self.to_workers.iter().zip(hands).all(|(worker, packets)| {
             let bytes = Records {
                 blocks: blocks.to_vec(),
                 records: Vec::new(),
@@ -452,6 +557,17 @@ impl Dealer {
     }
 }
 
+/// Deals packets out: each worker has every so many-th part, one table for each.
+fn deal(packets: &mut Vec<Packet>, hands: &mut [Hand]) {
+    let workers = hands.len();
+    for packet in packets.drain(..) {
+        let part = key::part(&packet.tuple);
+        let hand = &mut hands[part % workers];
+        hand.tables.push((part / workers) as u8);
+        hand.packets.push(packet);
+    }
+}
+
 /// The time of day, as capture time.
 fn clock() -> Timestamp {
     let since_epoch = SystemTime::now()
@@ -463,7 +579,8 @@ fn clock() -> Timestamp {
 /// Owns the flows of some parts.
 struct Worker {
     tables: Vec<FlowTable>,
-    workers: usize,
+    /// The packets at hand, looked up.
+    expected: Vec<Expected>,
 }
 
 impl Worker {
@@ -472,47 +589,94 @@ impl Worker {
         let parts = PARTS.div_ceil(workers);
         Worker {
             tables: (0..parts).map(|_| FlowTable::new(bounds)).collect(),
-            workers,
+            expected: Vec::with_capacity(AHEAD),
         }
     }
 
-    fn work(
-        mut self,
-        batches: &Receiver<Batch>,
-        answers: &Sender<Answer>,
-        spent: &Sender<Vec<(u8, Packet)>>,
-    ) {
+    fn work(mut self, batches: &Receiver<Batch>, answers: &Sender<Answer>, spent: &Sender<Hand>) {
         for mut batch in batches {
-            let mut answer = Answer::default();
-            for few in batch.packets.chunks(AHEAD) {
-                for (part, packet) in few {
-                    self.tables[usize::from(*part) / self.workers].expect(packet);
-                }
-                for (part, packet) in few {
-                    let payload = match &packet.reassembled {
-                        Some(whole) => whole,
-                        None => batch.bytes.bytes(packet.payload),
-                    };
-                    let table = &mut self.tables[usize::from(*part) / self.workers];
-                    table.packet(packet, payload, &mut answer.ended, &mut answer.findings);
-                }
-            }
-            batch.packets.clear();
-            for table in &mut self.tables {
-                table.sweep(batch.now, &mut answer.ended, &mut answer.findings);
-            }
+            let mut out = Ended::default();
+            self.batch(&mut batch, &mut out);
             // A full return channel only means that the reader has enough to write in.
             let _ = spent.try_send(batch.packets);
-            if answers.send(answer).is_err() {
+            if answers.send(Answer::Batch(out)).is_err() {
                 return;
             }
         }
-        let mut answer = Answer::default();
-        for table in &mut self.tables {
-            table.finish(&mut answer.ended, &mut answer.findings);
-            answer.given_up.add(table.given_up());
-        }
         // The collector may have gone because nobody takes its flows any more.
-        let _ = answers.send(answer);
+        let _ = self.finish(answers);
+    }
+
+    fn batch(&mut self, batch: &mut Batch, out: &mut Ended) {
+        let Batch {
+            bytes,
+            packets: hand,
+            now,
+        } = batch;
+        if hand.tables.is_empty() {
+            // Of a single worker, whose parts the reader leaves to it.
+            let parts = hand.packets.iter().map(|packet| key::part(&packet.tuple));
+            hand.tables.extend(parts.map(|part| part as u8));
+        }
+        for (packets, tables) in (hand.packets.chunks(AHEAD)).zip(hand.tables.chunks(AHEAD)) {
+            self.few(bytes, packets, tables, out);
+        }
+        hand.packets.clear();
+        hand.tables.clear();
+        for table in &mut self.tables {
+            table.sweep(*now, out);
+        }
+    }
+
+    /// A few packets: all are looked up, then all of their flows looked at, before any is added. So
+    /// the processor waits for many flows at once instead of for each in turn.
+    fn few(&mut self, bytes: &Records, packets: &[Packet], tables: &[u8], out: &mut Ended) {
+        let table_of = |table: &u8| usize::from(*table);
+        self.expected.clear();
+        for (packet, table) in packets.iter().zip(tables) {
+            let expected = self.tables[table_of(table)].expect(packet);
+            self.expected.push(expected);
+        }
+        for (expected, table) in self.expected.iter().zip(tables) {
+            self.tables[table_of(table)].touch(expected);
+        }
+        for ((packet, table), expected) in packets.iter().zip(tables).zip(&self.expected) {
+            let payload = match &packet.reassembled {
+                Some(whole) => whole,
+                None => bytes.bytes(packet.payload),
+            };
+            self.tables[table_of(table)].packet(packet, payload, expected, out);
+        }
+    }
+
+    /// Hands on what is left at the end of the capture: first what it still teaches, then flow by
+    /// flow in their order.
+    fn finish(mut self, answers: &Sender<Answer>) -> Result<(), SendError<Answer>> {
+        let mut out = Ended::default();
+        let mut left: Vec<(Rank, usize, u32)> = Vec::new();
+        for (number, table) in self.tables.iter_mut().enumerate() {
+            let slots = table.finish(&mut out).into_iter();
+            left.extend(slots.map(|(rank, slot)| (rank, number, slot)));
+        }
+        answers.send(Answer::Batch(out))?;
+        left.sort_unstable_by(|(one, table, slot), (other, its_table, its)| {
+            let tie = || self.tables[*table].tie(*slot, &self.tables[*its_table], *its);
+            one.cmp(other).then_with(tie)
+        });
+        let mut chunks = left.chunks(LEFT_AT_A_TIME);
+        loop {
+            // Also an empty one: it says that no batch follows.
+            let slots = chunks.next().unwrap_or_default().iter();
+            let take = |(_, table, slot): &(Rank, usize, u32)| self.tables[*table].take(*slot);
+            let flows: Vec<EndedFlow> = slots.map(take).collect();
+            let is_last = flows.is_empty();
+            answers.send(Answer::Left(flows))?;
+            if is_last {
+                break;
+            }
+        }
+        let mut given_up = GivenUp::default();
+        (self.tables.iter()).for_each(|table| given_up.add(table.given_up()));
+        answers.send(Answer::GivenUp(given_up))
     }
 }

@@ -178,6 +178,15 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// The same for the first `count` flows that are held; none are left once it says none.
+    pub fn finish_some(&mut self, count: usize) -> Option<Vec<LabelledFlow>> {
+        let mut labelled = Vec::with_capacity(count.min(self.held.len()));
+        while labelled.len() < count && !self.held.is_empty() {
+            self.release_one(&mut |flow| labelled.push(flow));
+        }
+        (!labelled.is_empty()).then_some(labelled)
+    }
+
     /// The endpoint map as rows.
     pub fn endpoints(&self) -> Vec<EndpointRow> {
         self.map.rows()

@@ -78,12 +78,31 @@ pub struct EndedFlow {
     pub evidence: Vec<Evidence>,
 }
 
+/// Where a flow stands among others that end with it. Only flows of one frame, one in the other,
+/// have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// When its last packet was captured.
+    pub end: Timestamp,
+    /// The frame of its first packet.
+    pub first_frame: Frame,
+}
+
 impl EndedFlow {
     /// The order in which flows that ended together are reported: by their last packet, then by
     /// their first. No two flows are equal.
     pub fn order(&self, other: &EndedFlow) -> Ordering {
-        let key = |flow: &EndedFlow| (flow.end, flow.first_frame, flow.tuple);
-        (key(self).cmp(&key(other))).then_with(|| self.tunnel.cmp(&other.tunnel))
+        (self.rank().cmp(&other.rank()))
+            .then_with(|| self.tuple.cmp(&other.tuple))
+            .then_with(|| self.tunnel.cmp(&other.tunnel))
+    }
+
+    /// Where it stands among flows that end together.
+    pub fn rank(&self) -> Rank {
+        Rank {
+            end: self.end,
+            first_frame: self.first_frame,
+        }
     }
 
     /// The sender in this direction.

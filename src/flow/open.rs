@@ -1,16 +1,18 @@
 //! A flow that is going on: what each packet changes, and what is learned from its payload.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::ended::{EndedFlow, State};
-use crate::flow::key::FlowKey;
+use crate::dissect::Input;
+use crate::flow::ended::{EndedFlow, Rank, State};
+use crate::flow::key::{FlowKey, Way};
 use crate::flow::table::{Finding, GivenUp};
 use crate::flow::talk::{Interest, Talk};
-use crate::flow::tcp::TcpLife;
+use crate::flow::tcp::{Opening, TcpLife};
 use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Tunnel};
-use crate::model::packet::{Frame, Packet, Part};
+use crate::model::packet::{Frame, Packet, Part, TcpHeader};
 use crate::model::time::Timestamp;
 
 /// UDP has no close; Windows clients repeat themselves well within this.
@@ -35,131 +37,200 @@ pub(super) const CLOSED: usize = 3;
 /// How long a flow may be silent, by the queue that it waits in.
 pub(super) const SILENCES: [Duration; 4] = [SILENCE, TCP_SILENCE, SYN_SILENCE, CLOSED_SILENCE];
 
-/// A flow that is going on. What every packet needs lies here, close together: with a million
-/// flows each of them is out of the cache. The rest is [`Rest`].
+/// A flow that is going on. With a million flows each of them is out of the cache, so what every
+/// packet needs lies in the first two lines of it, and what few need behind them.
+#[repr(C, align(64))]
 pub(super) struct OpenFlow {
-    pub key: FlowKey,
-    /// Tells it from the flows that had its slot before.
-    pub serial: u64,
+    hot: Hot,
+    rest: Rest,
+}
+
+/// What every packet needs.
+#[repr(align(64))]
+struct Hot {
+    key: FlowKey,
     /// When its last packet was captured.
-    pub end: Timestamp,
+    end: Timestamp,
     start: Timestamp,
     packets: [u64; 2],
     bytes: [u64; 2],
-    pub tcp: TcpLife,
-    /// Whether the source of its first packet is the lower peer of the key.
-    forward_is_up: bool,
+    ear: Option<Box<Ear>>,
+    /// Tells it from the flows that had its slot before.
+    serial: u32,
+    tcp: TcpLife,
+    /// Which way its first packet went.
+    forward: Way,
     in_tunnel: bool,
+    /// Whether its payload, once there is some, is to be followed.
+    is_wanted: bool,
     /// Which directions have had payload, and which have been answered with some.
     had_payload: [bool; 2],
     was_answered: [bool; 2],
-    pub talk: Option<Box<Talk>>,
-    rest: Box<Rest>,
+    /// Whether the first packet opened the flow: a SYN, or any datagram.
+    from_start: bool,
+    /// The client as the payload shows it.
+    asked: Option<Direction>,
+}
+
+/// Follows the payload.
+pub(super) struct Ear {
+    talk: Talk,
+    /// The last frame that it was given.
+    last_frame: Frame,
+}
+
+impl Ear {
+    /// Makes the last claims; says which frame proves them.
+    pub fn finish(self, claims: &mut Vec<Claim>) -> Frame {
+        self.talk.finish(claims);
+        self.last_frame
+    }
 }
 
 /// What a flow's packets seldom need.
 struct Rest {
-    tuple: FiveTuple,
     tunnel: Option<Arc<Tunnel>>,
     first_frame: Frame,
-    /// The last frame whose payload was followed.
-    last_frame: Frame,
-    /// The client as the payload shows it.
-    asked: Option<Direction>,
-    /// When each direction first had payload, and what came back first after that.
-    first_payload: [Option<Timestamp>; 2],
-    response: [Option<Duration>; 2],
+    opening: Opening,
+    /// When each direction first had payload, and how soon the other side's came after that: what
+    /// `Hot` says they have had.
+    first_payload: [Timestamp; 2],
+    response_nanos: [u64; 2],
     evidence: Vec<Evidence>,
+    /// Of GRE the key, of ESP and AH the security parameters index of the first packet.
+    key_or_index: Option<u32>,
     vlan: Option<u16>,
-    spi: Option<u32>,
-    gre_key: Option<u32>,
     ttl: [Option<u8>; 2],
+}
+
+/// What a table lets its flows have.
+pub(super) struct Allowance {
+    /// How many more flows may have their payload followed.
+    pub talks: usize,
+    /// Bytes that wait behind holes of streams.
+    pub waiting: usize,
 }
 
 impl OpenFlow {
     /// The flow that `packet` opens.
-    pub fn begin(key: FlowKey, serial: u64, packet: &Packet) -> OpenFlow {
-        let rest = Rest {
-            tuple: packet.tuple,
-            tunnel: packet.tunnel.clone(),
-            first_frame: packet.frame,
-            last_frame: packet.frame,
-            asked: None,
-            first_payload: [None; 2],
-            response: [None; 2],
-            evidence: Vec::new(),
-            vlan: packet.vlan,
-            spi: packet.spi,
-            gre_key: packet.gre_key,
-            ttl: [None; 2],
-        };
-        OpenFlow {
+    pub fn begin(key: FlowKey, forward: Way, serial: u32, packet: &Packet) -> OpenFlow {
+        let hot = Hot {
             key,
-            serial,
             end: packet.time,
             start: packet.time,
             packets: [0; 2],
             bytes: [0; 2],
+            ear: None,
+            serial,
             tcp: TcpLife::default(),
-            forward_is_up: key.is_up(&packet.tuple),
+            forward,
             in_tunnel: packet.tunnel.is_some(),
+            is_wanted: key.protocol().has_ports(),
             had_payload: [false; 2],
             was_answered: [false; 2],
-            talk: None,
-            rest: Box::new(rest),
-        }
+            from_start: (packet.tcp.as_ref()).is_none_or(|tcp| tcp.has(TcpHeader::SYN)),
+            asked: None,
+        };
+        let rest = Rest {
+            tunnel: packet.tunnel.clone(),
+            first_frame: packet.frame,
+            opening: Opening::default(),
+            first_payload: [Timestamp::default(); 2],
+            response_nanos: [0; 2],
+            evidence: Vec::new(),
+            key_or_index: packet.spi.or(packet.gre_key),
+            vlan: packet.vlan,
+            ttl: [None; 2],
+        };
+        OpenFlow { hot, rest }
     }
 
     /// Whether a packet of this key is of this flow, by the tunnel that it ran in.
     pub fn is_of(&self, key: &FlowKey, packet: &Packet) -> bool {
-        self.key == *key
-            && self.in_tunnel == packet.tunnel.is_some()
-            && (!self.in_tunnel || self.rest.tunnel == packet.tunnel)
+        self.hot.key == *key
+            && self.hot.in_tunnel == packet.tunnel.is_some()
+            && (!self.hot.in_tunnel || self.rest.tunnel == packet.tunnel)
     }
 
     /// Which way a packet of this flow goes.
-    pub fn way(&self, tuple: &FiveTuple) -> Direction {
-        match self.key.is_up(tuple) == self.forward_is_up {
+    pub fn direction(&self, way: Way) -> Direction {
+        match way == self.hot.forward {
             true => Direction::Forward,
             false => Direction::Reverse,
         }
     }
 
-    /// How long it may be silent and still go on.
-    pub fn silence(&self) -> Duration {
-        SILENCES[self.queue()]
+    /// Whether a packet belongs to it, and neither comes too late nor opens another.
+    pub fn goes_on(&self, way: Direction, packet: &Packet) -> bool {
+        let opens = (packet.tcp.as_ref()).is_some_and(|tcp| self.hot.tcp.is_over_with(way, tcp));
+        !opens && packet.time.since(self.hot.end) <= SILENCES[self.queue()]
+    }
+
+    /// When its last packet was captured.
+    pub fn end(&self) -> Timestamp {
+        self.hot.end
+    }
+
+    /// Tells it from the flows that had its slot before.
+    pub fn serial(&self) -> u32 {
+        self.hot.serial
+    }
+
+    /// Its five-tuple without direction.
+    pub fn key(&self) -> &FlowKey {
+        &self.hot.key
     }
 
     /// Which queue it waits in: one for each length of silence, so that a queue is in order.
     pub fn queue(&self) -> usize {
-        match self.key.protocol() {
-            IpProtocol::TCP if self.tcp.ended().is_some() => CLOSED,
-            IpProtocol::TCP if self.tcp.is_unanswered() => 2,
-            IpProtocol::TCP => 1,
-            _ => 0,
+        match self.is_tcp() {
+            true if self.hot.tcp.ended().is_some() => CLOSED,
+            true if self.hot.tcp.is_unanswered() => 2,
+            true => 1,
+            false => 0,
         }
     }
 
     /// Until when it may be silent.
     pub fn due(&self) -> Timestamp {
-        self.end.after(self.silence())
+        self.hot.end.after(SILENCES[self.queue()])
+    }
+
+    /// Where it stands among flows that end together.
+    pub fn rank(&self) -> Rank {
+        Rank {
+            end: self.hot.end,
+            first_frame: self.rest.first_frame,
+        }
+    }
+
+    /// Its order beside a flow of the same rank: as [`EndedFlow::order`] has it.
+    pub fn tie(&self, other: &OpenFlow) -> Ordering {
+        let tuples = self.tuple().cmp(&other.tuple());
+        tuples.then_with(|| self.rest.tunnel.cmp(&other.rest.tunnel))
+    }
+
+    /// The five-tuple of its first packet.
+    fn tuple(&self) -> FiveTuple {
+        self.hot.key.tuple(self.hot.forward)
     }
 
     /// Counts a packet.
     pub fn count(&mut self, way: Direction, packet: &Packet) {
-        if self.packets[way.index()] == 0 {
+        let hot = &mut self.hot;
+        if hot.packets[way.index()] == 0 {
             self.rest.ttl[way.index()].get_or_insert(packet.ttl);
         }
         // A datagram is one packet in however many parts, as in tshark's conversations. Where all
         // that was seen are later parts, which can be without ports only, they are one too.
-        if packet.part != Part::Later || self.packets == [0, 0] {
-            self.packets[way.index()] += 1;
+        if packet.part != Part::Later || hot.packets == [0, 0] {
+            hot.packets[way.index()] += 1;
         }
-        self.bytes[way.index()] += u64::from(packet.wire_bytes);
-        self.start = self.start.min(packet.time);
-        self.end = self.end.max(packet.time);
+        hot.bytes[way.index()] += u64::from(packet.wire_bytes);
+        hot.start = hot.start.min(packet.time);
+        hot.end = hot.end.max(packet.time);
         if let Some(tcp) = &packet.tcp {
-            self.tcp.segment(way, tcp, packet.time);
+            (hot.tcp).segment(way, tcp, packet.time, &mut self.rest.opening);
         }
         if packet.payload.len > 0 || packet.payload_missing > 0 {
             self.time_payload(way, packet.time);
@@ -168,46 +239,105 @@ impl OpenFlow {
 
     /// Notes when payload first came, and how soon the other side's came after that.
     fn time_payload(&mut self, way: Direction, now: Timestamp) {
+        let Hot {
+            had_payload,
+            was_answered,
+            ..
+        } = &mut self.hot;
         let (way, back) = (way.index(), way.reversed().index());
-        if !self.had_payload[way] {
-            self.had_payload[way] = true;
-            self.rest.first_payload[way] = Some(now);
+        if !had_payload[way] {
+            had_payload[way] = true;
+            self.rest.first_payload[way] = now;
         }
-        if self.had_payload[back] && !self.was_answered[back] {
-            self.was_answered[back] = true;
-            let asked = self.rest.first_payload[back];
-            self.rest.response[back] = asked.map(|asked| now.since(asked));
+        if had_payload[back] && !was_answered[back] {
+            was_answered[back] = true;
+            self.rest.response_nanos[back] = now.nanos_since(self.rest.first_payload[back]);
         }
     }
 
-    /// Hands the payload to the probes and the dissector, if any still listen.
+    /// Whether anybody wants to hear this packet's payload: not, for most packets of most flows.
+    pub fn is_of_interest(&self, packet: &Packet, payload: &[u8]) -> bool {
+        let has_payload = !payload.is_empty() || packet.payload_missing > 0;
+        self.hot.ear.is_some() || self.hot.is_wanted && has_payload
+    }
+
+    /// Hands the payload to the probes and the dissector. They begin to listen with the first
+    /// payload, unless too many do.
     pub fn listen(
         &mut self,
         way: Direction,
         packet: &Packet,
         payload: &[u8],
+        allowance: &mut Allowance,
         claims: &mut Vec<Claim>,
-    ) -> Interest {
-        let Some(talk) = &mut self.talk else {
-            return Interest::Over;
+    ) -> Result<Interest, TooMany> {
+        let mut ear = match self.hot.ear.take() {
+            Some(ear) => ear,
+            None if allowance.talks == 0 => {
+                self.hot.is_wanted = false;
+                return Err(TooMany);
+            }
+            None => {
+                allowance.talks -= 1;
+                Box::new(self.new_ear(packet.frame))
+            }
         };
-        self.rest.last_frame = packet.frame;
-        match &packet.tcp {
-            Some(tcp) => talk.segment(way, tcp, payload, packet.payload_missing, claims),
-            None => talk.datagram(way, payload, claims),
+        ear.last_frame = packet.frame;
+        allowance.waiting -= ear.talk.waiting();
+        let interest = match &packet.tcp {
+            Some(tcp) => (ear.talk).segment(way, tcp, payload, packet.payload_missing, claims),
+            None => ear.talk.datagram(way, payload, claims),
+        };
+        allowance.waiting += ear.talk.waiting();
+        self.hot.ear = Some(ear);
+        Ok(interest)
+    }
+
+    fn new_ear(&self, first: Frame) -> Ear {
+        let input = match self.is_tcp() {
+            true => Input::Stream,
+            false => Input::Datagram,
+        };
+        let tuple = self.tuple();
+        let ports = (tuple.source.port, tuple.destination.port);
+        let mut talk = Talk::new(input, ports, self.hot.from_start);
+        talk.begin(self.rest.opening.begins());
+        Ear {
+            talk,
+            last_frame: first,
         }
     }
 
     /// How many bytes wait behind holes of its streams.
     pub fn waiting(&self) -> usize {
-        self.talk.as_ref().map_or(0, |talk| talk.waiting())
+        self.hot.ear.as_ref().map_or(0, |ear| ear.talk.waiting())
     }
 
     /// Gives up those holes: what waits is taken now.
-    pub fn give_up_holes(&mut self, claims: &mut Vec<Claim>) {
-        if let Some(talk) = &mut self.talk {
-            talk.give_up_holes(claims);
+    pub fn give_up_holes(&mut self, allowance: &mut Allowance, claims: &mut Vec<Claim>) {
+        if let Some(ear) = &mut self.hot.ear {
+            allowance.waiting -= ear.talk.waiting();
+            ear.talk.give_up_holes(claims);
         }
+    }
+
+    /// Follows its payload no more; gives back who did.
+    pub fn stop_listening(&mut self, allowance: &mut Allowance) -> Option<Box<Ear>> {
+        self.hot.is_wanted = false;
+        let ear = self.hot.ear.take()?;
+        allowance.talks += 1;
+        allowance.waiting -= ear.talk.waiting();
+        Some(ear)
+    }
+
+    /// Whether its payload is followed.
+    pub fn is_listened_to(&self) -> bool {
+        self.hot.ear.is_some()
+    }
+
+    /// Whether its payload was followed to the end that both sides have set to it.
+    pub fn has_said_all(&self) -> bool {
+        (self.hot.ear.as_ref()).is_some_and(|ear| ear.talk.has_said_all())
     }
 
     /// Keeps what was claimed, with the frame that proves it; hands on what concerns other flows.
@@ -221,7 +351,7 @@ impl OpenFlow {
     ) {
         for claim in claims.drain(..) {
             if let Claim::ClientIs(client) = claim {
-                self.rest.asked.get_or_insert(client);
+                self.hot.asked.get_or_insert(client);
                 continue;
             }
             let evidence = Evidence { claim, frame, time };
@@ -235,7 +365,7 @@ impl OpenFlow {
             let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });
             if concerns_others {
                 findings.push(Finding {
-                    tuple: self.rest.tuple,
+                    tuple: self.tuple(),
                     client: self.client(),
                     evidence: evidence.clone(),
                 });
@@ -249,7 +379,7 @@ impl OpenFlow {
     }
 
     fn client(&self) -> Option<Direction> {
-        self.tcp.client().or(self.rest.asked)
+        self.hot.tcp.client().or(self.hot.asked)
     }
 
     /// What was said to be spoken was wrong.
@@ -257,45 +387,59 @@ impl OpenFlow {
         (self.rest.evidence).retain(|known| !matches!(known.claim, Claim::Speaks(_)));
     }
 
-    /// The last frame whose payload was followed.
-    pub fn last_frame(&self) -> Frame {
-        self.rest.last_frame
-    }
-
     /// The flow as it ended: standing in `state`, or as its own end says.
     pub fn into_ended(self, state: Option<State>) -> EndedFlow {
         let state = match state {
-            Some(State::Open) if self.is_tcp() => match self.tcp.after_silence() {
+            Some(State::Open) if self.is_tcp() => match self.hot.tcp.after_silence() {
                 State::Idle => State::Open,
                 known => known,
             },
             Some(state) => state,
-            None if self.is_tcp() => self.tcp.after_silence(),
+            None if self.is_tcp() => self.hot.tcp.after_silence(),
             None => State::Idle,
         };
-        let client = self.client();
-        let rest = *self.rest;
+        let (client, tuple) = (self.client(), self.tuple());
+        let OpenFlow { hot, rest } = self;
+        let response = |way: usize| {
+            (hot.was_answered[way]).then(|| Duration::from_nanos(rest.response_nanos[way]))
+        };
+        let is_gre = tuple.protocol == IpProtocol::GRE;
         EndedFlow {
             client,
-            handshake: self.tcp.handshake(),
-            tuple: rest.tuple,
+            handshake: rest.opening.handshake(),
+            tuple,
             first_frame: rest.first_frame,
-            start: self.start,
-            end: self.end,
-            packets: self.packets,
-            bytes: self.bytes,
+            start: hot.start,
+            end: hot.end,
+            packets: hot.packets,
+            bytes: hot.bytes,
             state,
-            response: rest.response,
+            response: [response(0), response(1)],
             vlan: rest.vlan,
             tunnel: rest.tunnel,
-            spi: rest.spi,
-            gre_key: rest.gre_key,
+            spi: rest.key_or_index.filter(|_| !is_gre),
+            gre_key: rest.key_or_index.filter(|_| is_gre),
             ttl: rest.ttl,
             evidence: rest.evidence,
         }
     }
 
     fn is_tcp(&self) -> bool {
-        self.key.protocol() == IpProtocol::TCP
+        self.hot.key.protocol() == IpProtocol::TCP
+    }
+}
+
+/// Too many flows have their payload followed: this one's is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_packet_needs_fits_two_cache_lines_and_the_rest_two_more() {
+        assert_eq!(size_of::<Hot>(), 128);
+        assert_eq!(size_of::<Option<OpenFlow>>(), 256);
     }
 }

@@ -25,6 +25,8 @@ pub struct Talk {
     /// Whether the first packet opened the flow: a SYN, or any datagram.
     from_start: bool,
     streams: [Stream; 2],
+    /// The sequence number after the last byte of each direction that has said FIN.
+    ends: [Option<u32>; 2],
     stage: Stage,
 }
 
@@ -71,7 +73,17 @@ impl Talk {
             ports,
             from_start,
             streams: Default::default(),
+            ends: [None; 2],
             stage: Stage::Probing(Heard::default()),
+        }
+    }
+
+    /// Says with which sequence numbers the bytes of each direction begin, where that is known.
+    pub fn begin(&mut self, sequences: [Option<u32>; 2]) {
+        for (stream, sequence) in self.streams.iter_mut().zip(sequences) {
+            if let Some(sequence) = sequence {
+                stream.begin(sequence);
+            }
         }
     }
 
@@ -98,7 +110,12 @@ impl Talk {
         found: &mut Vec<Claim>,
     ) -> Interest {
         let context = self.context();
-        let Talk { streams, stage, .. } = self;
+        let Talk {
+            streams,
+            stage,
+            ends,
+            ..
+        } = self;
         let mut take = |from: Direction, piece: Piece<'_>| match piece {
             Piece::Bytes(bytes) => stage.bytes(from, bytes, &context, found),
             Piece::Gap(missing) => stage.gap(from, missing),
@@ -114,10 +131,21 @@ impl Talk {
         let sequence = tcp
             .sequence
             .wrapping_add(u32::from(tcp.has(TcpHeader::SYN)));
+        if tcp.has(TcpHeader::FIN) {
+            let length = payload.len() as u32;
+            ends[from.index()] = Some(sequence.wrapping_add(length).wrapping_add(missing));
+        }
         if !payload.is_empty() || missing > 0 {
             stream.segment(sequence, payload, missing, &mut |p| take(from, p));
         }
         self.stage.interest()
+    }
+
+    /// Whether all bytes of a connection that both sides have closed were taken.
+    pub fn has_said_all(&self) -> bool {
+        (self.streams.iter().zip(self.ends))
+            .all(|(stream, end)| end.is_some_and(|end| stream.expects(end)))
+            && self.waiting() == 0
     }
 
     /// How many bytes wait behind holes of its streams.

@@ -7,22 +7,70 @@ use crate::model::evidence::Direction;
 use crate::model::packet::TcpHeader;
 use crate::model::time::Timestamp;
 
-/// What was seen of a connection's beginning and end.
+/// What was seen of a connection's beginning and end: what every segment needs of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpLife {
-    /// Who sent the SYN that opened it, and its sequence number.
-    opened: Option<(Direction, u32)>,
-    /// When that SYN was sent.
-    asked: Option<Timestamp>,
+    /// Who sent the SYN that opened it.
+    opener: Option<Direction>,
+    /// That SYN's sequence number.
+    sequence: u32,
     /// Whether the SYN was answered with SYN and ACK.
     answered: bool,
-    /// From SYN to the ACK of the SYN-ACK.
-    handshake: Option<Duration>,
+    /// Whether the ACK of that answer is still to come, to end the handshake's time.
+    timing: bool,
     /// Which directions have said FIN.
     finished: [bool; 2],
     reset: bool,
     /// Whether anything but a SYN was sent by either side.
     went_on: bool,
+}
+
+/// What a connection's opening tells beside: segments after it do not need it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    handshake: Handshake,
+    /// The sequence number with which each direction's bytes begin, where its SYN was seen.
+    begins: [u32; 2],
+    was_seen: [bool; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Handshake {
+    #[default]
+    Unseen,
+    /// When the SYN was sent.
+    Asked(Timestamp),
+    /// How many nanoseconds later its answer was acknowledged.
+    Took(u64),
+}
+
+impl Opening {
+    /// From SYN to the ACK that answers the SYN-ACK.
+    pub fn handshake(&self) -> Option<Duration> {
+        match self.handshake {
+            Handshake::Took(nanos) => Some(Duration::from_nanos(nanos)),
+            _ => None,
+        }
+    }
+
+    /// The sequence number with which the bytes of each direction begin, where that was seen.
+    pub fn begins(&self) -> [Option<u32>; 2] {
+        let begin = |way: usize| self.was_seen[way].then_some(self.begins[way]);
+        [begin(0), begin(1)]
+    }
+
+    fn begin(&mut self, way: Direction, sequence: u32) {
+        if !self.was_seen[way.index()] {
+            self.was_seen[way.index()] = true;
+            self.begins[way.index()] = sequence;
+        }
+    }
+
+    fn end_handshake(&mut self, now: Timestamp) {
+        if let Handshake::Asked(asked) = self.handshake {
+            self.handshake = Handshake::Took(now.nanos_since(asked));
+        }
+    }
 }
 
 impl TcpLife {
@@ -32,9 +80,9 @@ impl TcpLife {
         if !tcp.has(TcpHeader::SYN) || tcp.has(TcpHeader::ACK) {
             return false;
         }
-        match self.opened {
-            Some((opener, sequence)) if opener == way => {
-                sequence != tcp.sequence || self.reset || self.finished[way.index()]
+        match self.opener {
+            Some(opener) if opener == way => {
+                self.sequence != tcp.sequence || self.reset || self.finished[way.index()]
             }
             // Both sides opening at once is one connection (RFC 9293 3.5).
             Some(_) => self.answered || self.went_on,
@@ -43,25 +91,21 @@ impl TcpLife {
     }
 
     /// Takes a segment's flags into account.
-    pub fn segment(&mut self, way: Direction, tcp: &TcpHeader, now: Timestamp) {
-        match (tcp.has(TcpHeader::SYN), tcp.has(TcpHeader::ACK)) {
-            (true, false) => {
-                if self.opened.is_none() {
-                    self.opened = Some((way, tcp.sequence));
-                    self.asked = Some(now);
-                }
-            }
-            (true, true) => {
-                self.answered = true;
-                // The SYN before it was not captured: its sender and number still follow.
-                let first = tcp.acknowledgement.wrapping_sub(1);
-                self.opened.get_or_insert((way.reversed(), first));
-            }
-            (false, acknowledges) => {
+    pub fn segment(
+        &mut self,
+        way: Direction,
+        tcp: &TcpHeader,
+        now: Timestamp,
+        opening: &mut Opening,
+    ) {
+        match tcp.has(TcpHeader::SYN) {
+            true => self.synchronise(way, tcp, now, opening),
+            false => {
                 self.went_on = true;
-                if acknowledges && self.answered && self.is_client(way) {
-                    let asked = self.asked.take();
-                    self.handshake = self.handshake.or(asked.map(|asked| now.since(asked)));
+                let ends = self.timing && self.answered && tcp.has(TcpHeader::ACK);
+                if ends && self.opener == Some(way) {
+                    self.timing = false;
+                    opening.end_handshake(now);
                 }
             }
         }
@@ -69,19 +113,39 @@ impl TcpLife {
         self.reset |= tcp.has(TcpHeader::RST);
     }
 
-    /// Who asked, if the opening was seen.
-    pub fn client(&self) -> Option<Direction> {
-        self.opened.map(|(client, _)| client)
+    fn synchronise(
+        &mut self,
+        way: Direction,
+        tcp: &TcpHeader,
+        now: Timestamp,
+        opening: &mut Opening,
+    ) {
+        opening.begin(way, tcp.sequence.wrapping_add(1));
+        let is_answer = tcp.has(TcpHeader::ACK);
+        self.answered |= is_answer;
+        if self.opener.is_some() {
+            return;
+        }
+        if is_answer {
+            // The SYN before it was not captured: its sender and number still follow.
+            self.opener = Some(way.reversed());
+            self.sequence = tcp.acknowledgement.wrapping_sub(1);
+        } else {
+            self.opener = Some(way);
+            self.sequence = tcp.sequence;
+            self.timing = true;
+            opening.handshake = Handshake::Asked(now);
+        }
     }
 
-    /// From SYN to the ACK that answers the SYN-ACK.
-    pub fn handshake(&self) -> Option<Duration> {
-        self.handshake
+    /// Who asked, if the opening was seen.
+    pub fn client(&self) -> Option<Direction> {
+        self.opener
     }
 
     /// Whether the SYN was never answered.
     pub fn is_unanswered(&self) -> bool {
-        self.opened.is_some() && !self.answered && !self.went_on && !self.reset
+        self.opener.is_some() && !self.answered && !self.went_on && !self.reset
     }
 
     /// How it ended by its own words, if it has: nothing but stragglers follows.
@@ -102,10 +166,6 @@ impl TcpLife {
             None => State::Idle,
         }
     }
-
-    fn is_client(&self, way: Direction) -> bool {
-        self.client() == Some(way)
-    }
 }
 
 #[cfg(test)]
@@ -122,12 +182,17 @@ mod tests {
     }
 
     fn life(segments: &[(Direction, u8, u32, u32)]) -> TcpLife {
-        let mut life = TcpLife::default();
+        life_and_opening(segments).0
+    }
+
+    fn life_and_opening(segments: &[(Direction, u8, u32, u32)]) -> (TcpLife, Opening) {
+        let (mut life, mut opening) = (TcpLife::default(), Opening::default());
         for (at, (way, flags, sequence, acknowledgement)) in segments.iter().enumerate() {
             let now = Timestamp::from_nanos(at as i128 * 1000);
-            life.segment(*way, &header(*flags, *sequence, *acknowledgement), now);
+            let header = header(*flags, *sequence, *acknowledgement);
+            life.segment(*way, &header, now, &mut opening);
         }
-        life
+        (life, opening)
     }
 
     const SYN: u8 = TcpHeader::SYN;
@@ -137,13 +202,14 @@ mod tests {
 
     #[test]
     fn a_handshake_is_timed_from_syn_to_the_last_ack() {
-        let life = life(&[
+        let (life, opening) = life_and_opening(&[
             (Forward, SYN, 10, 0),
             (Reverse, SYN | ACK, 90, 11),
             (Forward, ACK, 11, 91),
             (Forward, ACK, 11, 91),
         ]);
-        assert_eq!(life.handshake(), Some(Duration::from_micros(2)));
+        assert_eq!(opening.handshake(), Some(Duration::from_micros(2)));
+        assert_eq!(opening.begins(), [Some(11), Some(91)]);
         assert_eq!(life.client(), Some(Forward));
         assert_eq!(life.after_silence(), State::Idle);
     }

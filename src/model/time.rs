@@ -26,8 +26,15 @@ impl Timestamp {
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Timestamp) -> Duration {
-        let nanos = i128::from(self.0) - i128::from(earlier.0);
-        Duration::from_nanos(nanos.clamp(0, u64::MAX.into()) as u64)
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds.
+    pub fn nanos_since(self, earlier: Timestamp) -> u64 {
+        match self > earlier {
+            true => self.0.abs_diff(earlier.0),
+            false => 0,
+        }
     }
 
     /// The moment `later` after this one, clamped to what can be held.

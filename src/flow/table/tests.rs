@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::evidence::Direction;
-use crate::model::five_tuple::{Peer, Tunnel, TunnelKind};
-use crate::model::packet::{CaptureId, Frame, Part, Span};
+use crate::model::five_tuple::{IpProtocol, Peer, Tunnel, TunnelKind};
+use crate::model::packet::{CaptureId, Frame, Part, Span, TcpHeader};
 
 const SYN: u8 = TcpHeader::SYN;
 const ACK: u8 = TcpHeader::ACK;
@@ -16,8 +16,7 @@ const RST: u8 = TcpHeader::RST;
 /// A wire with a table at its end; packets are numbered as they are sent.
 struct Wire {
     table: FlowTable,
-    ended: Vec<EndedFlow>,
-    findings: Vec<Finding>,
+    out: Outcome,
     number: u64,
 }
 
@@ -46,8 +45,7 @@ impl Wire {
         };
         Wire {
             table: FlowTable::new(bounds),
-            ended: Vec::new(),
-            findings: Vec::new(),
+            out: Outcome::default(),
             number: 0,
         }
     }
@@ -60,8 +58,20 @@ impl Wire {
         tcp: Option<TcpHeader>,
         payload: &[u8],
     ) {
+        let packet = self.packet(at, protocol, ports, tcp, payload.len() as u32);
+        self.put(&packet, payload);
+    }
+
+    fn packet(
+        &mut self,
+        at: u64,
+        protocol: IpProtocol,
+        ports: (u16, u16),
+        tcp: Option<TcpHeader>,
+        len: u32,
+    ) -> Packet {
         self.number += 1;
-        let packet = Packet {
+        Packet {
             time: seconds(at),
             frame: Frame {
                 capture: CaptureId(0),
@@ -72,10 +82,10 @@ impl Wire {
                 destination: peer(ports.1),
                 protocol,
             },
-            wire_bytes: 40 + payload.len() as u32,
+            wire_bytes: 40 + len,
             tcp,
             payload: Span {
-                len: payload.len() as u32,
+                len,
                 ..Span::default()
             },
             payload_missing: 0,
@@ -86,14 +96,12 @@ impl Wire {
             spi: None,
             gre_key: None,
             tunnel: None,
-        };
-        let Wire {
-            table,
-            ended,
-            findings,
-            ..
-        } = self;
-        table.packet(&packet, payload, ended, findings);
+        }
+    }
+
+    fn put(&mut self, packet: &Packet, payload: &[u8]) {
+        let expected = self.table.expect(packet);
+        self.table.packet(packet, payload, &expected, &mut self.out);
     }
 
     fn udp(&mut self, at: u64, ports: (u16, u16)) {
@@ -110,24 +118,15 @@ impl Wire {
     }
 
     fn sweep(&mut self, at: u64) {
-        let Wire {
-            table,
-            ended,
-            findings,
-            ..
-        } = self;
-        table.sweep(seconds(at), ended, findings);
+        self.table.sweep(seconds(at), &mut self.out);
     }
 
     fn finish(mut self) -> (Vec<EndedFlow>, GivenUp) {
-        let Wire {
-            table,
-            ended,
-            findings,
-            ..
-        } = &mut self;
-        table.finish(ended, findings);
-        (self.ended, self.table.given_up())
+        let mut left = self.table.finish(&mut self.out);
+        left.sort_unstable();
+        let left = left.into_iter().map(|(_, slot)| self.table.take(slot));
+        self.out.ended.extend(left);
+        (self.out.ended, self.table.given_up())
     }
 }
 
@@ -163,10 +162,10 @@ fn a_sweep_ends_the_silent_and_leaves_the_others() {
     wire.udp(0, (5001, 53));
     wire.udp(50, (5001, 53));
     wire.sweep(61);
-    assert_eq!(wire.ended.len(), 1);
-    assert_eq!(wire.ended[0].tuple.source.port, 5000);
+    assert_eq!(wire.out.ended.len(), 1);
+    assert_eq!(wire.out.ended[0].tuple.source.port, 5000);
     wire.sweep(111);
-    assert_eq!(wire.ended.len(), 2);
+    assert_eq!(wire.out.ended.len(), 2);
 }
 
 #[test]
@@ -191,9 +190,9 @@ fn a_closed_connection_keeps_its_stragglers_and_then_ends() {
     wire.tcp(40, (135, 5000), FIN | ACK, 91);
     wire.tcp(41, (5000, 135), ACK, 12);
     wire.sweep(52);
-    assert_eq!(wire.ended.len(), 1);
-    assert_eq!(wire.ended[0].packets, [3, 2]);
-    assert_eq!(wire.ended[0].state, State::Closed);
+    assert_eq!(wire.out.ended.len(), 1);
+    assert_eq!(wire.out.ended[0].packets, [3, 2]);
+    assert_eq!(wire.out.ended[0].state, State::Closed);
 }
 
 #[test]
@@ -213,9 +212,9 @@ fn at_the_bound_the_least_recently_heard_is_given_up_and_counted() {
     wire.udp(1, (5001, 53));
     wire.udp(2, (5000, 53));
     wire.udp(3, (5002, 53));
-    assert_eq!(wire.ended.len(), 1);
-    assert_eq!(wire.ended[0].tuple.source.port, 5001);
-    assert_eq!(wire.ended[0].state, State::Evicted);
+    assert_eq!(wire.out.ended.len(), 1);
+    assert_eq!(wire.out.ended[0].tuple.source.port, 5001);
+    assert_eq!(wire.out.ended[0].state, State::Evicted);
     let (flows, given_up) = wire.finish();
     assert_eq!((flows.len(), given_up.flows), (3, 1));
 }
@@ -253,12 +252,63 @@ fn a_flow_in_a_tunnel_is_not_the_same_flow_outside() {
         gre_key: None,
         tunnel: Some(Arc::new(tunnel)),
     };
-    let Wire {
-        table,
-        ended,
-        findings,
-        ..
-    } = &mut wire;
-    table.packet(&packet, b"", ended, findings);
+    wire.put(&packet, b"");
     assert_eq!(wire.finish().0.len(), 2);
+}
+
+#[test]
+fn packets_expected_together_find_the_flows_that_begin_and_end_meanwhile() {
+    let mut wire = Wire::new(1);
+    let first = wire.packet(0, IpProtocol::UDP, (5000, 53), None, 1);
+    let second = wire.packet(0, IpProtocol::UDP, (5000, 53), None, 1);
+    let other = wire.packet(1, IpProtocol::UDP, (5001, 53), None, 1);
+    let third = wire.packet(2, IpProtocol::UDP, (5000, 53), None, 1);
+    let packets = [first, second, other, third];
+    let expected: Vec<Expected> = (packets.iter())
+        .map(|packet| wire.table.expect(packet))
+        .collect();
+    for (packet, expected) in packets.iter().zip(&expected) {
+        wire.table.touch(expected);
+        wire.table.packet(packet, b"?", expected, &mut wire.out);
+    }
+    let counts = |flow: &EndedFlow| (flow.tuple.source.port, flow.packets[0]);
+    let flows: Vec<_> = wire.finish().0.iter().map(counts).collect();
+    assert_eq!(flows, [(5000, 2), (5001, 1), (5000, 1)]);
+}
+
+#[test]
+fn a_connection_closed_by_both_sides_frees_its_place_among_those_that_are_followed() {
+    let mut wire = Wire::new(10);
+    wire.table.allowance.talks = 1;
+    let header = |flags, sequence| TcpHeader {
+        sequence,
+        acknowledgement: 0,
+        flags,
+    };
+    for client in [5000, 5001] {
+        wire.tcp(0, (client, 445), SYN, 10);
+        let (data, end) = (header(ACK, 11), header(FIN | ACK, 12));
+        wire.send(1, IpProtocol::TCP, (client, 445), Some(data), b"?");
+        wire.send(1, IpProtocol::TCP, (445, client), Some(end), b"");
+        assert_eq!(wire.table.allowance.talks, 0);
+        wire.send(2, IpProtocol::TCP, (client, 445), Some(end), b"");
+        assert_eq!(wire.table.allowance.talks, 1);
+    }
+    assert_eq!(wire.finish().1, GivenUp::default());
+}
+
+#[test]
+fn a_connection_with_a_hole_is_followed_beyond_its_close() {
+    let mut wire = Wire::new(10);
+    let header = |flags, sequence| TcpHeader {
+        sequence,
+        acknowledgement: 0,
+        flags,
+    };
+    wire.tcp(0, (5000, 445), SYN, 10);
+    let (late, end) = (header(ACK, 13), header(FIN | ACK, 14));
+    wire.send(1, IpProtocol::TCP, (5000, 445), Some(late), b"?");
+    wire.send(1, IpProtocol::TCP, (445, 5000), Some(end), b"");
+    wire.send(2, IpProtocol::TCP, (5000, 445), Some(end), b"");
+    assert_eq!(wire.table.allowance.waiting, 1);
 }
