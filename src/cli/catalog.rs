@@ -41,9 +41,9 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Every service that has ports of its own, with them
+    /// The services of the founding article, and yours, with their ports
     Services {
-        /// Those too that Windows has added since, many of them reached over RPC alone
+        /// Those too that Windows has besides, many of them reached over RPC alone
         #[arg(long)]
         all: bool,
     },
