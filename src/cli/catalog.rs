@@ -424,6 +424,7 @@ struct UseLine<'a> {
     application: &'a str,
     listener: bool,
     shared: bool,
+    only_if_spoken: bool,
     quirk: bool,
 }
 
@@ -450,6 +451,7 @@ fn port_uses(
                     application: &one.application,
                     listener: one.listener,
                     shared: one.shared,
+                    only_if_spoken: one.only_if_spoken,
                     quirk: one.quirk,
                 },
             )?,
@@ -460,11 +462,14 @@ fn port_uses(
                     (false, false) => "relies on it",
                 };
                 let (at, name) = (listens.to_string(), escape(&service.name));
+                let (id, application) = (escape(&service.id), escape(&one.application));
+                let only = match one.only_if_spoken {
+                    true => ", where the payload shows it",
+                    false => "",
+                };
                 writeln!(
                     out,
-                    "{at:<10}{role:<18}{BOLD}{}{BOLD:#}  {name}, {}",
-                    escape(&service.id),
-                    escape(&one.application)
+                    "{at:<10}{role:<18}{BOLD}{id}{BOLD:#}  {name}, {application}{only}"
                 )?;
             }
         }
