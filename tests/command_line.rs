@@ -423,6 +423,16 @@ fn catalog_names_the_listener_of_a_shared_port_first() {
 }
 
 #[test]
+fn a_port_row_that_counts_only_where_it_is_spoken_is_shown_so() {
+    let said = stdout(&["catalog", "port", "49443"]);
+    assert!(
+        said.contains("adfssrv") && said.contains("where the payload shows it"),
+        "{said}"
+    );
+    assert!(!stdout(&["catalog", "port", "445"]).contains("where the payload shows it"));
+}
+
+#[test]
 fn what_the_catalog_does_not_know_ends_with_3() {
     let questions: [&[&str]; 4] = [
         &["service", "nosuch"],
