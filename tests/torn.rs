@@ -6,19 +6,10 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
 
-use tempfile::TempDir;
-use wiretag::attribute::networks::Networks;
-use wiretag::catalog::Catalog;
-use wiretag::report::column::{Capture, Context};
-use wiretag::report::ndjson::Ndjson;
-use wiretag::report::record::FLOW;
-use wiretag::run::{self, DEFAULT_MAX_FLOWS, Settings};
-use wiretag::source::error::{Fault, SourceError};
-use wiretag::source::files::Files;
-use wiretag::stats::Stats;
+use common::bench::{Bench, Seeded};
+use wiretag::source::error::Fault;
 
 /// Captures larger than this are torn at fewer places.
 const SMALL: usize = 16 * 1024;
@@ -29,93 +20,24 @@ const PLACES: usize = 12;
 /// Bytes flipped in each capture, one at a time.
 const FLIPS: usize = 40;
 
-/// Numbers that look random and are the same in every run (splitmix64, Vigna 2015).
-struct Seeded(u64);
-
-impl Seeded {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) as usize % bound
-    }
-}
-
-/// Labels bytes as a file, again and again by the same name.
-struct Bench {
-    _folder: TempDir,
-    path: PathBuf,
-    catalog: Catalog,
-}
-
-/// What came of a file.
-struct Labelled {
-    rows: Vec<u8>,
-    errors: Vec<SourceError>,
-    stats: Stats,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        let folder = tempfile::tempdir().expect("there is room");
-        Bench {
-            path: folder.path().join("torn.pcapng"),
-            _folder: folder,
-            catalog: Catalog::built_in(),
-        }
-    }
-
-    fn label(&self, bytes: &[u8]) -> Labelled {
-        self.label_with(bytes, 1)
-    }
-
-    fn label_with(&self, bytes: &[u8], workers: usize) -> Labelled {
-        fs::write(&self.path, bytes).expect("there is room");
-        let mut files = Files::open(std::slice::from_ref(&self.path), None);
-        let captures = [Capture::File("torn.pcapng".to_owned())];
-        let context = Context::new(&self.catalog, &captures);
-        let settings = Settings {
-            workers,
-            max_flows: DEFAULT_MAX_FLOWS,
-            networks: Networks::new(Vec::new()),
-        };
-        let (mut rows, mut ndjson) = (Vec::new(), Ndjson::default());
-        let outcome = run::files(
-            &mut files,
-            &self.catalog,
-            &settings,
-            &AtomicBool::new(false),
-            &|_| {},
-            &mut |flow| ndjson.row(&mut rows, context, FLOW, flow),
-        );
-        assert!(outcome.stats.adds_up(), "{:?}", outcome.stats);
-        Labelled {
-            rows,
-            errors: files.errors().to_vec(),
-            stats: outcome.stats,
-        }
-    }
-
-    /// That a file with this fault in the block that begins at `start` is read as one that ends
-    /// there, and that the fault is told.
-    fn expect_fault_at(&self, what: &str, torn: &[u8], good: &[u8], start: usize) -> Fault {
-        let labelled = self.label(torn);
-        let clean = self.label(&good[..start]);
-        assert!(clean.errors.is_empty(), "{what}: {:?}", clean.errors);
-        assert!(
-            labelled.rows == clean.rows,
-            "{what}: not the rows of what came before"
-        );
-        let [error] = &labelled.errors[..] else {
-            panic!("{what}: not one error: {:?}", labelled.errors);
-        };
-        assert_eq!(error.file, self.path, "{what}");
-        assert_eq!(error.offset, Some(start as u64), "{what}: {error}");
-        assert_eq!(error.frames, clean.stats.captured, "{what}: {error}");
-        assert!(!error.fault.remedy().is_empty(), "{what}");
-        error.fault.clone()
-    }
+/// That a file with this fault in the block that begins at `start` is read as one that ends
+/// there, and that the fault is told.
+fn expect_fault_at(bench: &Bench, what: &str, torn: &[u8], good: &[u8], start: usize) -> Fault {
+    let labelled = bench.label(torn);
+    let clean = bench.label(&good[..start]);
+    assert!(clean.errors.is_empty(), "{what}: {:?}", clean.errors);
+    assert!(
+        labelled.rows == clean.rows,
+        "{what}: not the rows of what came before"
+    );
+    let [error] = &labelled.errors[..] else {
+        panic!("{what}: not one error: {:?}", labelled.errors);
+    };
+    assert_eq!(error.file, bench.path, "{what}");
+    assert_eq!(error.offset, Some(start as u64), "{what}: {error}");
+    assert_eq!(error.frames, clean.stats.captured, "{what}: {error}");
+    assert!(!error.fault.remedy().is_empty(), "{what}");
+    error.fault.clone()
 }
 
 /// Some of these places; all of them in a small capture.
@@ -167,7 +89,7 @@ fn cut_within_a_record_a_capture_gives_what_came_before() {
             let length = common::word(&bytes, start + 4) as usize;
             for cut in [1, length - 1, 1 + seeded.below(length - 1)] {
                 let what = format!("{name} cut at {}", start + cut);
-                let fault = bench.expect_fault_at(&what, &bytes[..start + cut], &bytes, start);
+                let fault = expect_fault_at(&bench, &what, &bytes[..start + cut], &bytes, start);
                 assert!(matches!(fault, Fault::Cut { .. }), "{what}: {fault}");
             }
         }
@@ -209,7 +131,7 @@ fn a_wrong_block_length_ends_the_reading_at_that_block() {
                 let mut torn = bytes.clone();
                 torn[at..at + 4].copy_from_slice(&lie.to_le_bytes());
                 let what = format!("{name}: {length} is {lie} at {at}");
-                bench.expect_fault_at(&what, &torn, &bytes, start);
+                expect_fault_at(&bench, &what, &torn, &bytes, start);
             }
         }
     }
@@ -253,7 +175,7 @@ fn a_captured_length_beyond_its_block_ends_the_reading_at_that_block() {
                 let mut torn = bytes.clone();
                 torn[start + 20..start + 24].copy_from_slice(&lie.to_le_bytes());
                 let what = format!("{name}: {lie} captured at {start}");
-                let fault = bench.expect_fault_at(&what, &torn, &bytes, start);
+                let fault = expect_fault_at(&bench, &what, &torn, &bytes, start);
                 assert!(
                     matches!(fault, Fault::CapturedLength { .. }),
                     "{what}: {fault}"

@@ -167,11 +167,27 @@ impl Catalog {
     /// # Errors
     /// Everything that is wrong with any of the files.
     pub fn load(extra: &[PathBuf], words: Option<&Vocabulary>) -> Result<Catalog, Faults> {
+        Catalog::layered(BUILT_IN, extra, words)
+    }
+
+    /// A catalog of these files alone, without the built-in entries.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files.
+    pub fn only(files: &[PathBuf], words: Option<&Vocabulary>) -> Result<Catalog, Faults> {
+        Catalog::layered(&[], files, words)
+    }
+
+    fn layered(
+        texts: &[(&str, &str, Origin)],
+        extra: &[PathBuf],
+        words: Option<&Vocabulary>,
+    ) -> Result<Catalog, Faults> {
         let mut faults = Vec::new();
         let mut merge = Merge::default();
         let mut built_in = Entries::default();
         let mut files: Vec<String> = Vec::new();
-        for (name, text, origin) in BUILT_IN {
+        for (name, text, origin) in texts {
             files.push((*name).to_owned());
             let (entries, found) = read(name, text, *origin, words);
             faults.extend(found);

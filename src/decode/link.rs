@@ -54,6 +54,11 @@ const LINKS: &[(u16, Shape)] = &[
     (10, Shape::Fddi),
 ];
 
+/// The link types that are read, the usual first.
+pub fn link_types() -> impl Iterator<Item = LinkType> {
+    LINKS.iter().map(|(number, _)| LinkType(*number))
+}
+
 /// What records of this link type begin with, if it is known.
 pub(super) fn shape(link: LinkType) -> Option<Shape> {
     let (_, shape) = LINKS.iter().find(|(number, _)| *number == link.0)?;

@@ -26,6 +26,7 @@ mod undecoded;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use link::link_types;
 pub use undecoded::Undecoded;
 
 use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub mod bench;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
