@@ -27,7 +27,13 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[21],
     probe: |opening| MANNERS.probe(opening),
-    follow: Some(|_| Box::new(Control::default())),
+    follow: Some(|opening| {
+        Box::new(Control {
+            // Only what comes first is a greeting.
+            greeted: !opening.from_start,
+            ..Control::default()
+        })
+    }),
     says: &[BANNER],
     examples: &[
         Example {

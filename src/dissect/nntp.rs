@@ -13,7 +13,7 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[119],
     probe: |opening| MANNERS.probe(opening),
-    follow: Some(|_| Box::new(Greeting::new(MANNERS.greetings))),
+    follow: Some(|opening| Box::new(Greeting::new(opening, MANNERS.greetings))),
     says: &[BANNER],
     examples: &[
         Example {

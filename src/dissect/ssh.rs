@@ -22,7 +22,7 @@ pub const STREAM: Definition = Definition {
             )
         })
     },
-    follow: Some(|_| Box::new(Greeting::of_answer(&["SSH-"]))),
+    follow: Some(|opening| Box::new(Greeting::of_answer(opening, &["SSH-"]))),
     says: &[BANNER],
     examples: &[Example {
         port: 22,

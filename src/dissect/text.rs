@@ -150,29 +150,35 @@ pub struct Greeting {
     lines: [Vec<u8>; 2],
     /// The side whose greeting does not count.
     deaf_to: Option<Direction>,
+    /// Whether what comes first can be a greeting: a later line may look like one.
+    from_start: bool,
 }
 
 impl Greeting {
     /// For a protocol in which greetings begin with one of these.
-    pub fn new(begins_with: &'static [&'static str]) -> Greeting {
+    pub fn new(opening: &Opening, begins_with: &'static [&'static str]) -> Greeting {
         Greeting {
             begins_with,
             lines: Default::default(),
             deaf_to: None,
+            from_start: opening.from_start,
         }
     }
 
     /// For a protocol in which both sides greet: only who was called counts, which is the product.
-    pub fn of_answer(begins_with: &'static [&'static str]) -> Greeting {
+    pub fn of_answer(opening: &Opening, begins_with: &'static [&'static str]) -> Greeting {
         Greeting {
             deaf_to: Some(Direction::Forward),
-            ..Greeting::new(begins_with)
+            ..Greeting::new(opening, begins_with)
         }
     }
 }
 
 impl Dissector for Greeting {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if !self.from_start {
+            return Progress::Done;
+        }
         if self.deaf_to == Some(from) {
             return Progress::More;
         }
@@ -280,9 +286,26 @@ mod tests {
     use super::*;
     use crate::model::evidence::Direction::{Forward, Reverse};
 
+    fn opening(from_start: bool) -> Opening<'static> {
+        Opening {
+            forward: &[],
+            reverse: &[],
+            ports: (50_000, 25),
+            from_start,
+        }
+    }
+
+    #[test]
+    fn a_line_like_a_greeting_in_the_middle_of_a_talk_announces_nothing() {
+        let mut greeting = Greeting::new(&opening(false), &["* BYE"]);
+        let mut found = Vec::new();
+        let progress = greeting.feed(Reverse, b"* BYE Logging out\r\n", &mut found);
+        assert_eq!((progress, found), (Progress::Done, Vec::new()));
+    }
+
     #[test]
     fn a_greeting_torn_at_every_byte_is_announced_once() {
-        let mut greeting = Greeting::new(&["220"]);
+        let mut greeting = Greeting::new(&opening(true), &["220"]);
         let mut found = Vec::new();
         for byte in b"220 mail Microsoft ESMTP\r" {
             let progress = greeting.feed(Reverse, &[*byte], &mut found);
@@ -299,11 +322,11 @@ mod tests {
 
     #[test]
     fn a_greeting_without_end_is_given_up() {
-        let mut greeting = Greeting::new(&["220"]);
+        let mut greeting = Greeting::new(&opening(true), &["220"]);
         let mut found = Vec::new();
         let progress = greeting.feed(Reverse, &[b'2'; 100], &mut found);
         assert_eq!((progress, greeting.lines[0].len()), (Progress::More, 0));
-        let mut greeting = Greeting::new(&["220"]);
+        let mut greeting = Greeting::new(&opening(true), &["220"]);
         greeting.feed(Reverse, b"220", &mut found);
         let progress = greeting.feed(Reverse, &[b'x'; 9000], &mut found);
         assert_eq!(progress, Progress::Done);
@@ -313,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_greeting_with_a_hole_is_not_announced() {
-        let mut greeting = Greeting::new(&["220"]);
+        let mut greeting = Greeting::new(&opening(true), &["220"]);
         let mut found = Vec::new();
         greeting.feed(Reverse, b"220 mi", &mut found);
         greeting.gap(Reverse, Some(10));
