@@ -1,6 +1,7 @@
 //! The catalog's loader: files that users write.
 
 use wiretag::catalog::Catalog;
+use wiretag::dissect::vocabulary;
 use wiretag::model::five_tuple::IpProtocol;
 
 use super::input::as_file;
@@ -9,7 +10,7 @@ use super::input::as_file;
 /// would take a hundred times as long as what is fuzzed.
 pub fn run(bytes: &[u8]) {
     let path = as_file(bytes);
-    let catalog = match Catalog::only(&[path]) {
+    let catalog = match Catalog::only(&[path], Some(&vocabulary())) {
         Ok(catalog) => catalog,
         Err(faults) => {
             let said = faults.to_string();

@@ -131,7 +131,8 @@ fn check(found: &[Claim], fed: usize) {
     assert!(found.len() <= most, "{} claims of {fed} bytes", found.len());
     for claim in found {
         let text = match claim {
-            Claim::OpenedPipe(text) | Claim::SentToMailslot(text) | Claim::Announced(text) => text,
+            Claim::OpenedPipe(text) | Claim::SentToMailslot(text) => text,
+            Claim::Said { text, .. } => text,
             Claim::Mapped { annotation, .. } => annotation,
             _ => continue,
         };
