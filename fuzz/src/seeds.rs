@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use wiretag::decode::{Decoder, link_types};
 use wiretag::dissect::{ALL, Input, Opening, Probe};
-use wiretag::flow::key::FlowKey;
 use wiretag::model::evidence::Direction;
-use wiretag::model::five_tuple::IpProtocol;
+use wiretag::model::five_tuple::{FiveTuple, IpProtocol};
 use wiretag::model::packet::{LinkType, Packet};
 use wiretag::source::files::Files;
 
@@ -120,15 +119,16 @@ fn hear(path: &Path) -> Vec<Heard> {
 
 /// The frames of each flow, by what lies outermost in them.
 fn flows(heard: &[Heard]) -> Vec<Vec<&Heard>> {
-    let mut flows: Vec<(FlowKey, Vec<&Heard>)> = Vec::new();
+    let mut flows: Vec<(FiveTuple, Vec<&Heard>)> = Vec::new();
     for frame in heard {
         let Some((packet, _)) = frame.packets.first() else {
             continue;
         };
-        let key = FlowKey::of(&packet.tuple);
-        match flows.iter_mut().find(|(known, _)| *known == key) {
+        let tuple = packet.tuple;
+        let is_same = |known: FiveTuple| known == tuple || known == tuple.reversed();
+        match flows.iter_mut().find(|(known, _)| is_same(*known)) {
             Some((_, frames)) => frames.push(frame),
-            None => flows.push((key, vec![frame])),
+            None => flows.push((tuple, vec![frame])),
         }
     }
     flows.into_iter().map(|(_, frames)| frames).collect()
