@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::endpoints::{EndpointMap, Export, Lesson, Teacher, address_of};
+use crate::attribute::instances::Instance;
 use crate::attribute::label::{Label, LabelledFlow};
 use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
@@ -100,6 +101,27 @@ impl<'a> Collector<'a> {
                 let lesson = lesson(Export::Objects(class), Teacher::ObjectExporter);
                 self.learn_exported(server, &at, &interfaces, lesson);
             }
+            Claim::Hosted { field, name, at } => {
+                let Some((address, protocol, port)) = address_of(&at, server.address) else {
+                    return;
+                };
+                // Only of itself does a server say what listens there.
+                if address == server.address {
+                    let service = self
+                        .ladder
+                        .catalog
+                        .sign(field, &name)
+                        .and_then(|s| s.service);
+                    let instance = Instance {
+                        field,
+                        name,
+                        service,
+                        frame,
+                        since: time,
+                    };
+                    (self.map.instances).learn(Peer { address, port }, protocol, instance);
+                }
+            }
             Claim::Assigned { by, at, listener } => {
                 let (host, other, role) = match listener == client {
                     true => (guest, server, Role::Client),
@@ -160,6 +182,8 @@ impl<'a> Collector<'a> {
 
     /// Takes a flow that has ended; gives to `out` what is labelled by now.
     pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
+        let client = server::client_of(&flow, self.ladder.catalog, &self.map);
+        (self.map.hosts).learn(&flow, client, self.ladder.catalog);
         let (client, label) = self.ladder.judge(&flow, &self.map);
         if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
             return out(self.number(flow, client, label));
@@ -195,7 +219,9 @@ impl<'a> Collector<'a> {
     /// Flows that were labelled before the end because too many were held, and answers that did
     /// not fit the map.
     pub fn given_up(&self) -> (u64, u64) {
-        (self.released, self.map.given_up)
+        let map = &self.map;
+        let given_up = map.given_up + map.hosts.given_up + map.instances.given_up;
+        (self.released, given_up)
     }
 
     fn release_one(&mut self, out: &mut dyn FnMut(LabelledFlow)) {

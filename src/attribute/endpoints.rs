@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 use crate::attribute::appointments::Appointments;
 use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::hosts::Hosts;
+use crate::attribute::instances::Instances;
 use crate::attribute::label::EvidenceKind;
 use crate::catalog::{Catalog, ServiceId};
 use crate::model::evidence::Endpoint;
@@ -110,6 +112,10 @@ pub struct EndpointMap {
     tenants: usize,
     /// Transfers that hosts agreed on.
     pub appointments: Appointments,
+    /// Instances of servers, by name.
+    pub instances: Instances,
+    /// What hosts show of themselves.
+    pub hosts: Hosts,
     /// Answers that did not fit the bounds.
     pub given_up: u64,
 }
@@ -234,6 +240,20 @@ impl EndpointMap {
                 };
                 join(&mut rows, row);
             }
+        }
+        for (server, protocol, port, known) in self.instances.all() {
+            rows.push(EndpointRow {
+                server,
+                protocol,
+                port,
+                pipe: None,
+                interfaces: Vec::new(),
+                services: known.service.into_iter().collect(),
+                learned: known.frame,
+                how: EvidenceKind::Said(known.field),
+                since: known.since,
+                until: None,
+            });
         }
         for ((server, pipe, interface), (frame, since)) in &self.pipes {
             rows.push(EndpointRow {

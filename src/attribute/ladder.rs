@@ -1,6 +1,7 @@
 //! The ladder: from what a flow proved to its label, the strongest ground first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
@@ -8,8 +9,8 @@ use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::pipes;
-use crate::attribute::server;
-use crate::catalog::{Catalog, Fact, PortUse, ServiceId};
+use crate::attribute::{server, signs};
+use crate::catalog::{Catalog, Fact, PortRow, PortUse, ServiceId};
 use crate::dissect::{rpc, rpc_http};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Direction, Endpoint, Evidence};
@@ -46,12 +47,15 @@ impl Ladder<'_> {
         let mut label = self
             .by_content(&case)
             .or_else(|| netbios::label(flow, case.spoken, self.catalog))
+            .or_else(|| signs::label(flow, case.spoken, self.catalog))
             .or_else(|| self.by_endpoint(&case, map))
             .or_else(|| self.by_appointment(&case, map))
-            .or_else(|| self.by_port(&case))
-            .or_else(|| self.by_ip_protocol(&case))
+            .or_else(|| self.by_instance(&case, map))
+            .or_else(|| self.by_port(&case, map))
+            .or_else(|| self.by_ip_protocol(&case, map))
             .unwrap_or_else(|| self.unknown(&case));
         pipes::add(flow, self.catalog, &mut label);
+        signs::add(flow, case.spoken, self.catalog, &mut label);
         let reached: Vec<_> = label
             .services
             .iter()
@@ -70,8 +74,11 @@ impl Ladder<'_> {
         let is_named = label.service.is_some();
         match label.basis {
             Basis::Content => is_named,
-            Basis::Port | Basis::SharedPort | Basis::IpProtocol => true,
-            Basis::Endpoint if is_appointment(label) => true,
+            // What hosts show of themselves later may take the ground of a port away, or give it
+            // back.
+            Basis::Port | Basis::SharedPort | Basis::IpProtocol => false,
+            Basis::Endpoint if is_appointment(label) => false,
+            Basis::None if is_in_doubt(label) => false,
             Basis::Endpoint | Basis::None => !flow.tuple.protocol.has_ports() || ports < 1024,
         }
     }
@@ -144,7 +151,7 @@ impl Ladder<'_> {
             return None;
         }
         let application = appointment.by.application;
-        let (service, candidates) = self.owner(appointment, protocol);
+        let (service, candidates) = self.owner(appointment, protocol, map);
         let ground = Ground {
             kind: EvidenceKind::Assigned(appointment.by),
             value: listener_text(case.server, protocol),
@@ -167,6 +174,7 @@ impl Ladder<'_> {
         &self,
         appointment: &Appointment,
         protocol: IpProtocol,
+        map: &EndpointMap,
     ) -> (Option<ServiceId>, Vec<ServiceId>) {
         let (server, speaks) = (appointment.server, appointment.by.protocol);
         let uses: Vec<&PortUse> = (self.catalog.port(protocol, server.port).iter())
@@ -174,7 +182,10 @@ impl Ladder<'_> {
             .collect();
         let listener = uses.iter().find(|known| known.listener);
         match listener {
-            Some(listener) if self.networks.contains(server.address) => {
+            Some(listener)
+                if self.networks.contains(server.address)
+                    && doubt(server, protocol, map).is_none() =>
+            {
                 let others = uses.iter().map(|known| known.service);
                 (
                     Some(listener.service),
@@ -185,8 +196,44 @@ impl Ladder<'_> {
         }
     }
 
+    /// A server's browser said which of its instances listens there.
+    fn by_instance(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
+        let protocol = case.flow.tuple.protocol;
+        let instance = map.instances.find(case.server, protocol)?;
+        let service = instance.service;
+        let speakers = match service {
+            Some(service) => self.catalog.service(service).ports.as_slice(),
+            None => &[],
+        };
+        // What the service speaks at its own ports it speaks at this one.
+        let speaks = |row: &&PortRow| match case.spoken {
+            Some(spoken) => row.speaks.iter().any(|name| name == spoken.name()),
+            None => row.at.protocol_name() == protocol.to_string(),
+        };
+        let row = speakers.iter().find(speaks);
+        if case.spoken.is_some() && row.is_none() {
+            return None;
+        }
+        let application = row.map(|row| row.application.clone());
+        let ground = Ground {
+            kind: EvidenceKind::Said(instance.field),
+            value: instance.name.clone(),
+            name: None,
+            frame: Some(instance.frame),
+        };
+        let named = application.as_deref().unwrap_or_default();
+        Some(Label {
+            service,
+            services: self.alone(case, service, named, Basis::Endpoint),
+            application,
+            basis: Basis::Endpoint,
+            candidates: Vec::new(),
+            evidence: vec![ground],
+        })
+    }
+
     /// A port that the catalog lists, and a payload that fits it or says nothing.
-    fn by_port(&self, case: &Case) -> Option<Label> {
+    fn by_port(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
         let protocol = case.flow.tuple.protocol;
         let listed = protocol
             .has_ports()
@@ -206,14 +253,15 @@ impl Ladder<'_> {
             name: Some(listener.application.clone()),
             frame: None,
         };
-        if !self.networks.contains(case.server.address) {
+        let doubt = doubt(case.server, protocol, map);
+        if doubt.is_some() || !self.networks.contains(case.server.address) {
             return Some(Label {
                 service: None,
                 application: Some(listener.application.clone()),
                 basis: Basis::None,
                 services: Vec::new(),
                 candidates,
-                evidence: vec![ground],
+                evidence: iter::once(ground).chain(doubt).collect(),
             });
         }
         candidates.retain(|candidate| *candidate != listener.service);
@@ -233,7 +281,7 @@ impl Ladder<'_> {
     }
 
     /// IP protocols 47, 50 and 51 have one service each.
-    fn by_ip_protocol(&self, case: &Case) -> Option<Label> {
+    fn by_ip_protocol(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
         let protocol = case.flow.tuple.protocol;
         let known = self.catalog.ip_protocol(protocol).first()?;
         let ground = Ground {
@@ -243,10 +291,13 @@ impl Ladder<'_> {
             frame: None,
         };
         let either_side = [Direction::Forward, Direction::Reverse];
-        let inside = either_side.map(|side| self.networks.contains(case.flow.sender(side).address));
-        let (service, basis) = match inside {
-            [false, false] => (None, Basis::None),
-            _ => (Some(known.service), Basis::IpProtocol),
+        let may_be_its = |side: &Direction| {
+            let host = case.flow.sender(*side).address;
+            self.networks.contains(host) && map.hosts.is_no_windows(host).is_none()
+        };
+        let (service, basis) = match either_side.iter().any(may_be_its) {
+            false => (None, Basis::None),
+            true => (Some(known.service), Basis::IpProtocol),
         };
         Some(Label {
             service,
@@ -397,7 +448,11 @@ impl Ladder<'_> {
             Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
-            Claim::Said { field, text, .. } => (EvidenceKind::Said(*field), text.clone(), None),
+            Claim::Said { field, text, .. } => (
+                EvidenceKind::Said(*field),
+                text.clone(),
+                signs::meaning(self.catalog, *field, text),
+            ),
             Claim::Assigned { by, at, .. } => {
                 (EvidenceKind::Assigned(*by), endpoint_text(at, server), None)
             }
@@ -470,7 +525,33 @@ fn distinct(services: impl Iterator<Item = ServiceId>) -> Vec<ServiceId> {
     services.into_iter().collect()
 }
 
-/// Whether the label rests on a transfer that was agreed on: nothing said later changes that.
+/// What takes from a port that it names a service of Windows: a product of another maker that
+/// listens there, a host that is no Windows.
+fn doubt(server: Peer, protocol: IpProtocol, map: &EndpointMap) -> Option<Ground> {
+    if let Some(listener) = map.hosts.listener(server, protocol) {
+        return Some(Ground {
+            kind: EvidenceKind::HostSystem,
+            value: listener.product.clone(),
+            name: Some("the product that listens there".to_owned()),
+            frame: Some(listener.frame),
+        });
+    }
+    let clue = map.hosts.is_no_windows(server.address)?;
+    Some(Ground {
+        kind: EvidenceKind::HostSystem,
+        value: clue.system.name.clone(),
+        name: Some(format!("{} {}", clue.kind, clue.value)),
+        frame: Some(clue.frame),
+    })
+}
+
+/// Whether the label is without a service because of what a host showed of itself.
+fn is_in_doubt(label: &Label) -> bool {
+    (label.evidence.iter()).any(|ground| ground.kind == EvidenceKind::HostSystem)
+}
+
+/// Whether the label rests on a transfer that was agreed on: what is said later of endpoints does
+/// not change it.
 fn is_appointment(label: &Label) -> bool {
     (label.evidence.iter()).any(|ground| matches!(ground.kind, EvidenceKind::Assigned(_)))
 }

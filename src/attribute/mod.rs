@@ -4,6 +4,8 @@ pub mod appointments;
 pub mod collector;
 pub mod endpoint_row;
 pub mod endpoints;
+pub mod hosts;
+pub mod instances;
 pub mod label;
 pub mod ladder;
 pub mod netbios;
@@ -12,3 +14,4 @@ pub mod pipes;
 #[cfg(test)]
 mod samples;
 pub mod server;
+mod signs;

@@ -291,6 +291,64 @@ pub struct MailslotEntry {
     pub source: String,
 }
 
+/// What a peer may say in a field, and what that tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignEntry {
+    /// The field, by its short name: `http-server`.
+    pub field: String,
+    /// What is said there: compared without case, each `*` stands for any text.
+    pub text: String,
+    /// The service that the flow is with, whoever of both sides said it.
+    pub service: Option<ServiceId>,
+    /// Whether that service is reached through the one that listens, as pipes are through SMB.
+    pub through: bool,
+    /// The product that says it, where that is none of the catalog's services: who listens there
+    /// is not whom the port is listed for.
+    pub product: Option<String>,
+    /// The system of the host that says it.
+    pub system: Option<System>,
+    /// What it means, in short.
+    pub about: Option<String>,
+    /// Where the entry's facts come from.
+    pub source: String,
+}
+
+/// What system a host runs, as it shows itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct System {
+    /// Its name and, where known, version: `Windows Server 2003`, `Debian Linux`.
+    pub name: String,
+    /// What that means for the services of Windows.
+    pub kind: SystemKind,
+}
+
+/// What a system means for the services of Windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SystemKind {
+    /// It is Windows.
+    Windows,
+    /// It offers Windows' services under their names without being Windows: Samba.
+    StandsIn,
+    /// It is neither: a port that the catalog lists names no service there.
+    Other,
+}
+
+impl System {
+    /// The system of this name: one that begins with `Windows` is that, one that begins with
+    /// `Samba` stands in for it.
+    pub fn named(name: &str) -> System {
+        let kind = match name {
+            name if name.starts_with("Windows") => SystemKind::Windows,
+            name if name.starts_with("Samba") => SystemKind::StandsIn,
+            _ => SystemKind::Other,
+        };
+        System {
+            name: name.to_owned(),
+            kind,
+        }
+    }
+}
+
 /// What a suffix of NetBIOS names means, and who registers names with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetbiosNameEntry {

@@ -6,13 +6,16 @@ use std::collections::hash_map::Entry;
 
 use crate::catalog::entry::{
     ClassEntry, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, PipeEntry, PortRow,
-    Service, ServiceId,
+    Service, ServiceId, SignEntry,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::listeners::Listeners;
 use crate::catalog::read::{Entries, ReadInterface, ReadMorePorts, ReadNamed, ReadService};
 use crate::catalog::table::Placed;
-use crate::catalog::{Catalog, Lookups, Patterns, folded, plain_mailslot, plain_pipe};
+use crate::catalog::text_pattern::TextPattern;
+use crate::catalog::{
+    Catalog, Lookups, Patterns, SignsByField, folded, plain_mailslot, plain_pipe,
+};
 use crate::model::netbios::NameKind;
 use crate::model::uuid::Uuid;
 
@@ -28,6 +31,7 @@ pub(super) struct Merge {
     classes: Named<ClassEntry>,
     mailslots: Named<MailslotEntry>,
     netbios_names: Named<NetbiosNameEntry>,
+    signs: Named<SignEntry>,
     /// Ids and aliases, folded, to their service: the latest layer that uses the name.
     names: HashMap<String, usize>,
     interfaces_by_uuid: HashMap<Uuid, Vec<usize>>,
@@ -114,6 +118,8 @@ impl Merge {
         let mailslot_name = |slot: &MailslotEntry| plain_mailslot(&slot.name);
         (self.mailslots).add("mailslot", layer.mailslots, mailslot_name, faults);
         (self.netbios_names).add("NetBIOS name", layer.netbios_names, whole_name, faults);
+        let sign_name = |sign: &SignEntry| format!("{} {}", sign.field, folded(&sign.text));
+        self.signs.add("sign", layer.signs, sign_name, faults);
     }
 
     fn add_services(&mut self, services: Vec<ReadService>) {
@@ -251,6 +257,8 @@ impl Merge {
         let mailslots = self.resolve_all(mailslots, |slot, service| slot.service = service);
         let netbios_names = std::mem::take(&mut self.netbios_names);
         let netbios_names = self.resolve_all(netbios_names, |name, service| name.service = service);
+        let signs = std::mem::take(&mut self.signs);
+        let signs = self.resolve_all(signs, |sign, service| sign.service = service);
 
         let services: Vec<Service> = (self.services.into_iter())
             .map(|mut service| {
@@ -270,6 +278,7 @@ impl Merge {
         let ids = classes.iter().map(|class| class.uuid);
         lookups.classes = ids.zip(0..).collect();
         lookups.mailslots = patterns(mailslots.iter().map(|slot| plain_mailslot(&slot.name)));
+        lookups.signs = signs_by_field(&signs);
         let catalog = Catalog {
             services,
             interfaces,
@@ -277,6 +286,7 @@ impl Merge {
             classes,
             mailslots,
             netbios_names,
+            signs,
             lookups,
         };
         (catalog, self.faults)
@@ -395,4 +405,18 @@ fn are_the_same(one: &InterfaceEntry, other: &InterfaceEntry) -> bool {
 
 fn service_id(at: usize) -> ServiceId {
     ServiceId(u16::try_from(at).expect("services are counted on adding"))
+}
+
+/// The signs of each field, those that say most of the text first.
+fn signs_by_field(signs: &[SignEntry]) -> SignsByField {
+    let mut by_field = SignsByField::default();
+    for (at, sign) in signs.iter().enumerate() {
+        let known = by_field.entry(sign.field.clone()).or_default();
+        known.push((TextPattern::new(&sign.text), at));
+    }
+    let literal = |at: usize| signs[at].text.chars().filter(|c| *c != '*').count();
+    for known in by_field.values_mut() {
+        known.sort_by_key(|(_, at)| std::cmp::Reverse(literal(*at)));
+    }
+    by_field
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::five_tuple::IpProtocol;
 use crate::model::netbios::{NameKind, NetbiosName};
-use crate::model::protocol::Vocabulary;
+use crate::model::protocol::{Field, Vocabulary};
 use crate::model::uuid::{Interface, Uuid};
 
 mod entry;
@@ -21,15 +21,18 @@ mod listeners;
 mod merge;
 mod read;
 mod table;
+mod text_pattern;
 
 pub use entry::{
     Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
-    PipeEntry, PortRange, PortRow, PortUse, Service, ServiceId, Version,
+    PipeEntry, PortRange, PortRow, PortUse, Service, ServiceId, SignEntry, System, SystemKind,
+    Version,
 };
 pub use fault::{Fault, FaultKind, Faults, Place};
 
 use merge::Merge;
 use read::{Entries, read};
+use text_pattern::TextPattern;
 
 /// The built-in files: name, text, and what their services are marked with.
 const BUILT_IN: &[(&str, &str, Origin)] = &[
@@ -78,6 +81,11 @@ const BUILT_IN: &[(&str, &str, Origin)] = &[
         include_str!("../../catalog/netbios.toml"),
         Origin::Windows,
     ),
+    (
+        "catalog/signs.toml",
+        include_str!("../../catalog/signs.toml"),
+        Origin::Windows,
+    ),
 ];
 
 /// The longest catalog file that is read: some ten times all that is built in.
@@ -95,6 +103,7 @@ pub struct Catalog {
     classes: Vec<ClassEntry>,
     mailslots: Vec<MailslotEntry>,
     netbios_names: Vec<NetbiosNameEntry>,
+    signs: Vec<SignEntry>,
     lookups: Lookups,
 }
 
@@ -110,7 +119,11 @@ struct Lookups {
     pipes: Patterns,
     classes: Table<Uuid, usize>,
     mailslots: Patterns,
+    signs: SignsByField,
 }
+
+/// The patterns of each field, with their entries.
+type SignsByField = Table<String, Vec<(TextPattern, usize)>>;
 
 /// The ways in by a plain name. A name given in full goes before one with `*`.
 #[derive(Clone, Debug, Default)]
@@ -149,6 +162,8 @@ pub struct Contents {
     pub mailslots: usize,
     /// `[[netbios_name]]`.
     pub netbios_names: usize,
+    /// `[[sign]]`.
+    pub signs: usize,
 }
 
 impl Catalog {
@@ -223,6 +238,7 @@ impl Catalog {
             classes: entries.classes.len(),
             mailslots: entries.mailslots.len(),
             netbios_names: entries.netbios_names.len(),
+            signs: entries.signs.len(),
         })
     }
 
@@ -328,6 +344,20 @@ impl Catalog {
     pub fn mailslot(&self, name: &str) -> Option<&MailslotEntry> {
         let at = self.lookups.mailslots.find(&plain_mailslot(name))?;
         self.mailslots.get(at)
+    }
+
+    /// What it tells that `text` is said in a field: of the signs that it is like, the one that
+    /// says most of the text, and of several such the first.
+    pub fn sign(&self, field: Field, text: &str) -> Option<&SignEntry> {
+        let known = self.lookups.signs.get(field.name())?;
+        let text = text.to_lowercase();
+        let (_, at) = known.iter().find(|(pattern, _)| pattern.is_like(&text))?;
+        self.signs.get(*at)
+    }
+
+    /// Every sign, in the order of the files.
+    pub fn signs(&self) -> &[SignEntry] {
+        &self.signs
     }
 
     /// Every mailslot, in the order of the files.

@@ -5,7 +5,7 @@
 
 use crate::catalog::entry::{
     Behaviour, ClassEntry, Fact, InterfaceEntry, Listens, MailslotEntry, NetbiosNameEntry, Origin,
-    PipeEntry, PortRange, PortRow, Service, Version,
+    PipeEntry, PortRange, PortRow, Service, SignEntry, System, Version,
 };
 use crate::catalog::fault::{Fault, FaultKind, Place};
 use crate::catalog::table::{Placed, Reader, Table};
@@ -22,6 +22,7 @@ const FILE_KEYS: &[&str] = &[
     "class",
     "mailslot",
     "netbios_name",
+    "sign",
 ];
 const SERVICE_KEYS: &[&str] = &[
     "id",
@@ -62,6 +63,9 @@ const INTERFACE_KEYS: &[&str] = &[
 const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
 const CLASS_KEYS: &[&str] = &["uuid", "name", "service", "about", "source"];
 const MAILSLOT_KEYS: &[&str] = &["name", "service", "about", "source"];
+const SIGN_KEYS: &[&str] = &[
+    "field", "text", "service", "through", "product", "system", "about", "source",
+];
 const NETBIOS_NAME_KEYS: &[&str] = &["suffix", "name", "kind", "meaning", "service", "source"];
 
 const A_PORT: &str = "a port from 1 to 65535";
@@ -76,6 +80,7 @@ pub(super) struct Entries {
     pub classes: Vec<ReadNamed<ClassEntry>>,
     pub mailslots: Vec<ReadNamed<MailslotEntry>>,
     pub netbios_names: Vec<ReadNamed<NetbiosNameEntry>>,
+    pub signs: Vec<ReadNamed<SignEntry>>,
 }
 
 impl Entries {
@@ -88,6 +93,7 @@ impl Entries {
         self.classes.extend(other.classes);
         self.mailslots.extend(other.mailslots);
         self.netbios_names.extend(other.netbios_names);
+        self.signs.extend(other.signs);
     }
 }
 
@@ -138,6 +144,7 @@ pub(super) fn read(
     let classes = reader.tables(&root, "class", "[[class]]", CLASS_KEYS);
     let mailslots = reader.tables(&root, "mailslot", "[[mailslot]]", MAILSLOT_KEYS);
     let names = reader.tables(&root, "netbios_name", "[[netbios_name]]", NETBIOS_NAME_KEYS);
+    let signs = reader.tables(&root, "sign", "[[sign]]", SIGN_KEYS);
     let r = &mut reader;
     let entries = Entries {
         services: services.iter().map(|t| service(r, t, origin)).collect(),
@@ -147,6 +154,7 @@ pub(super) fn read(
         classes: classes.iter().map(|t| class(r, t)).collect(),
         mailslots: mailslots.iter().map(|t| mailslot(r, t)).collect(),
         netbios_names: names.iter().map(|t| netbios_name(r, t)).collect(),
+        signs: signs.iter().map(|t| sign(r, t)).collect(),
     };
 
     // A line that is not TOML says nothing else, and may have held the key that is missed.
@@ -406,6 +414,23 @@ fn mailslot(r: &mut Reader, table: &Table) -> ReadNamed<MailslotEntry> {
         source: required(r, table, "source"),
     };
     named(r, table, "name", entry)
+}
+
+fn sign(r: &mut Reader, table: &Table) -> ReadNamed<SignEntry> {
+    if let Some(field) = r.text(table, "field") {
+        r.must_be_known(&field, "field", |words| &words.fields);
+    }
+    let entry = SignEntry {
+        field: required(r, table, "field"),
+        text: required(r, table, "text"),
+        service: None,
+        through: r.flag(table, "through"),
+        product: optional(r, table, "product"),
+        system: optional(r, table, "system").map(|name| System::named(&name)),
+        about: optional(r, table, "about"),
+        source: required(r, table, "source"),
+    };
+    named(r, table, "text", entry)
 }
 
 fn netbios_name(r: &mut Reader, table: &Table) -> ReadNamed<NetbiosNameEntry> {

@@ -158,13 +158,15 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
         classes: found.classes,
         mailslots: found.mailslots,
         netbios_names: found.netbios_names,
+        signs: found.signs,
     };
     let mut out = anstream::stdout().lock();
     match format {
         Format::Ndjson => json(&mut out, &line)?,
         Format::Text => writeln!(
             out,
-            "{}: services {}, more ports {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}; \
+            "{}: services {}, more ports {}, interfaces {}, pipes {}, classes {}, mailslots {}, NetBIOS names {}, \
+             signs {}; \
              no fault",
             escape(&line.file),
             line.services,
@@ -173,7 +175,8 @@ fn check(file: PathBuf, format: Format) -> Result<Exit, Failure> {
             line.pipes,
             line.classes,
             line.mailslots,
-            line.netbios_names
+            line.netbios_names,
+            line.signs,
         )?,
     }
     Ok(Exit::Well)
@@ -190,6 +193,7 @@ struct Checked {
     classes: usize,
     mailslots: usize,
     netbios_names: usize,
+    signs: usize,
 }
 
 /// A line of `services`.

@@ -360,6 +360,7 @@ impl OpenFlow {
                 Claim::Mapped { .. }
                     | Claim::Exported { .. }
                     | Claim::Assigned { .. }
+                    | Claim::Hosted { .. }
                     | Claim::Bound(_)
             );
             let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });

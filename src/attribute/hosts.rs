@@ -1,0 +1,238 @@
+//! What hosts show of themselves: their systems, and products that are no service of Windows.
+//!
+//! A port names a Windows service only where Windows listens, or what stands in for it. A host that
+//! shows itself as something else, or a listener that names another product, takes that ground
+//! away. What a peer says in clear counts before how its packets look.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::catalog::{Catalog, System, SystemKind};
+use crate::flow::ended::EndedFlow;
+use crate::model::evidence::{Claim, Direction};
+use crate::model::five_tuple::{IpProtocol, Peer};
+use crate::model::packet::Frame;
+use crate::model::uuid::Interface;
+
+/// How many hosts are kept: a /16 and then some, at some 300 bytes each.
+pub const MAX_HOSTS: usize = 100_000;
+
+/// How many clues are kept of one host: one of each kind and system is kept, and few hosts show
+/// more than five.
+pub const MAX_CLUES: usize = 16;
+
+/// How many listeners of other makers are kept.
+pub const MAX_LISTENERS: usize = 100_000;
+
+/// Characters kept of what was said.
+const MAX_VALUE: usize = 120;
+
+/// The kind of a clue that no field has: the hop count of the first answer.
+const TTL: &str = "syn-ack-ttl";
+
+/// The kind of a clue that no field has: an interface of Windows' own services was answered for.
+const RPC: &str = "rpc-interface";
+
+/// Something that a host showed of its system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clue {
+    /// What it is a clue to.
+    pub system: System,
+    /// How firmly.
+    pub weight: Weight,
+    /// What kind of thing it is: the name of a field, or of what was observed.
+    pub kind: &'static str,
+    /// What was seen. May hold bytes from the wire: escape before showing.
+    pub value: String,
+    /// The frame that shows it.
+    pub frame: Frame,
+}
+
+/// How firmly a clue stands for a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// How its packets look: the settings of many systems may be changed.
+    Looks,
+    /// It said so.
+    Said,
+}
+
+/// A product that named itself where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Which.
+    pub product: String,
+    /// The frame that shows it.
+    pub frame: Frame,
+}
+
+type Place = (IpAddr, IpProtocol, u16);
+
+/// What is known of hosts, from all flows so far.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    hosts: BTreeMap<IpAddr, Vec<Clue>>,
+    listeners: BTreeMap<Place, Listener>,
+    /// Clues that did not fit the bounds.
+    pub given_up: u64,
+}
+
+impl Hosts {
+    /// Learns from a flow of which `client` sends as the client.
+    pub fn learn(&mut self, flow: &EndedFlow, client: Direction, catalog: &Catalog) {
+        let server = flow.sender(client.reversed());
+        for evidence in &flow.evidence {
+            match &evidence.claim {
+                Claim::Said { field, text, by } => {
+                    let Some(sign) = catalog.sign(*field, text) else {
+                        continue;
+                    };
+                    if let Some(system) = &sign.system {
+                        let clue = Clue {
+                            system: system.clone(),
+                            weight: Weight::Said,
+                            kind: field.name(),
+                            value: text.chars().take(MAX_VALUE).collect(),
+                            frame: evidence.frame,
+                        };
+                        self.add(flow.sender(*by).address, clue);
+                    }
+                    if let (Some(product), true) = (&sign.product, *by != client) {
+                        let listener = Listener {
+                            product: product.clone(),
+                            frame: evidence.frame,
+                        };
+                        self.listens(server, flow.tuple.protocol, listener);
+                    }
+                }
+                Claim::Bound(interface) | Claim::BoundInPipe { interface, .. } => {
+                    if let Some(value) = windows_interface(catalog, *interface) {
+                        let clue = Clue {
+                            system: System {
+                                name: "Windows or Samba".to_owned(),
+                                kind: SystemKind::StandsIn,
+                            },
+                            weight: Weight::Said,
+                            kind: RPC,
+                            value,
+                            frame: evidence.frame,
+                        };
+                        self.add(server.address, clue);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(clue) = by_ttl(flow, client) {
+            self.add(server.address, clue);
+        }
+    }
+
+    /// Everything that a host showed, in the order in which it was learned.
+    pub fn clues(&self, host: IpAddr) -> &[Clue] {
+        self.hosts.get(&host).map_or(&[], Vec::as_slice)
+    }
+
+    /// The clue that tells best what system a host runs.
+    pub fn system(&self, host: IpAddr) -> Option<&Clue> {
+        best(self.clues(host))
+    }
+
+    /// The clue that takes from a port there that it names a service of Windows, if one does.
+    pub fn is_no_windows(&self, host: IpAddr) -> Option<&Clue> {
+        self.system(host)
+            .filter(|clue| clue.system.kind == SystemKind::Other)
+    }
+
+    /// The product of another maker that listens there.
+    pub fn listener(&self, server: Peer, protocol: IpProtocol) -> Option<&Listener> {
+        (self.listeners).get(&(server.address, protocol, server.port))
+    }
+
+    /// Every host that showed anything.
+    pub fn all(&self) -> impl Iterator<Item = (IpAddr, &[Clue])> {
+        (self.hosts.iter()).map(|(host, clues)| (*host, clues.as_slice()))
+    }
+
+    fn add(&mut self, host: IpAddr, clue: Clue) {
+        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS {
+            self.given_up += 1;
+            return;
+        }
+        let clues = self.hosts.entry(host).or_default();
+        let is_known = (clues.iter()).any(|k| k.kind == clue.kind && k.system == clue.system);
+        if is_known {
+            return;
+        }
+        if clues.len() >= MAX_CLUES {
+            self.given_up += 1;
+            return;
+        }
+        clues.push(clue);
+    }
+
+    fn listens(&mut self, server: Peer, protocol: IpProtocol, listener: Listener) {
+        let place = (server.address, protocol, server.port);
+        if self.listeners.len() < MAX_LISTENERS || self.listeners.contains_key(&place) {
+            self.listeners.entry(place).or_insert(listener);
+        } else {
+            self.given_up += 1;
+        }
+    }
+}
+
+/// What was said counts before looks. Of what was said, that the host stands in for Windows comes
+/// first: Samba says under which system it runs, too. Then that it is another system, since those
+/// that are often say that they are Windows, to be served by its clients.
+fn best(clues: &[Clue]) -> Option<&Clue> {
+    let kind = |clue: &Clue| match clue.system.kind {
+        SystemKind::Windows => 1,
+        SystemKind::Other => 2,
+        SystemKind::StandsIn => 3,
+    };
+    // An interface alone does not say which of the two it is; whoever says that is believed.
+    let tells = |clue: &Clue| clue.kind != RPC;
+    let stands_in = clues.iter().any(|clue| !tells(clue));
+    let told = (clues
+        .iter()
+        .filter(|clue| clue.weight == Weight::Said && tells(clue)))
+    .filter(|clue| !(stands_in && clue.system.kind == SystemKind::Other))
+    .rev()
+    .max_by_key(|clue| kind(clue));
+    let by_interface = || clues.iter().find(|clue| !tells(clue));
+    let by_looks = || clues.iter().find(|clue| clue.weight == Weight::Looks);
+    told.or_else(by_interface).or_else(by_looks)
+}
+
+/// The name of an interface that only a service of Windows has.
+fn windows_interface(catalog: &Catalog, interface: Interface) -> Option<String> {
+    let known = catalog.interface(interface, None)?;
+    known.service?;
+    Some(known.name.clone().unwrap_or_else(|| interface.to_string()))
+}
+
+/// Windows starts its packets with 128 hops to live, other systems with 64 or 255 (RFC 1700 asks
+/// for 64). What is left of them on the answer to a SYN tells which it was: no path of the Internet
+/// has as many hops as lie between these.
+fn by_ttl(flow: &EndedFlow, client: Direction) -> Option<Clue> {
+    flow.handshake?;
+    let ttl = flow.ttl[client.reversed().index()]?;
+    let (name, kind) = match ttl {
+        0..=64 => ("another system than Windows", SystemKind::Other),
+        65..=128 => ("Windows", SystemKind::Windows),
+        129.. => ("another system than Windows", SystemKind::Other),
+    };
+    Some(Clue {
+        system: System {
+            name: name.to_owned(),
+            kind,
+        },
+        weight: Weight::Looks,
+        kind: TTL,
+        value: ttl.to_string(),
+        frame: flow.first_frame,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! What peers say to labels: a server that names itself, a request that names whom it is for.
+
+use crate::attribute::label::{Basis, Label, Reached};
+use crate::catalog::{Catalog, ServiceId, SignEntry};
+use crate::flow::ended::EndedFlow;
+use crate::model::evidence::Claim;
+use crate::model::protocol::{Field, Protocol};
+
+/// The label of a flow in which a service named itself, or was named as the one that is meant. Its
+/// evidence is left to the caller.
+pub fn label(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog) -> Option<Label> {
+    let service = told(flow, catalog).find_map(|sign| sign.service.filter(|_| !sign.through))?;
+    let application = application(catalog, service, spoken);
+    Some(Label {
+        service: Some(service),
+        services: vec![Reached {
+            service: Some(service),
+            application: application.clone(),
+            basis: Basis::Content,
+            via: None,
+            interfaces: Vec::new(),
+            pipes: Vec::new(),
+            bytes: flow.bytes.iter().sum(),
+        }],
+        application: Some(application),
+        basis: Basis::Content,
+        candidates: Vec::new(),
+        evidence: Vec::new(),
+    })
+}
+
+/// Adds the services that were reached through the one that listens. Where none listens that is
+/// known, the first of them is the label's own, unless another maker's product listens.
+pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label: &mut Label) {
+    if told(flow, catalog).any(|sign| sign.product.is_some()) {
+        return;
+    }
+    let through = told(flow, catalog).filter(|sign| sign.through);
+    for service in through.filter_map(|sign| sign.service) {
+        if label
+            .services
+            .iter()
+            .any(|known| known.service == Some(service))
+        {
+            continue;
+        }
+        let application = application(catalog, service, spoken);
+        let via = label.service.and(spoken).map(Protocol::name);
+        let bytes = match &mut label.services[..] {
+            // The whole conversation is the one's that was asked for; the listener only carried it.
+            [listener] if via.is_some() && listener.via.is_none() => {
+                std::mem::take(&mut listener.bytes)
+            }
+            [] => flow.bytes.iter().sum(),
+            _ => 0,
+        };
+        if label.service.is_none() {
+            label.service = Some(service);
+            label.application = Some(application.clone());
+            label.basis = Basis::Content;
+        }
+        label.services.push(Reached {
+            service: Some(service),
+            application,
+            basis: Basis::Content,
+            via,
+            interfaces: Vec::new(),
+            pipes: Vec::new(),
+            bytes,
+        });
+    }
+}
+
+/// What the catalog knows of a text, for a reader.
+pub fn meaning(catalog: &Catalog, field: Field, text: &str) -> Option<String> {
+    let sign = catalog.sign(field, text)?;
+    let service = || {
+        sign.service
+            .map(|service| catalog.service(service).name.clone())
+    };
+    let system = || sign.system.as_ref().map(|system| system.name.clone());
+    (sign.about.clone())
+        .or_else(|| sign.product.clone())
+        .or_else(service)
+        .or_else(system)
+}
+
+/// What was said that the catalog knows, in the order of the frames.
+fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> impl Iterator<Item = &'c SignEntry> {
+    flow.evidence
+        .iter()
+        .filter_map(|evidence| match &evidence.claim {
+            Claim::Said { field, text, .. } => catalog.sign(*field, text),
+            _ => None,
+        })
+}
+
+/// What the service's own rows call the protocol that is spoken, or what that is called otherwise.
+fn application(catalog: &Catalog, service: ServiceId, spoken: Option<Protocol>) -> String {
+    let Some(spoken) = spoken else {
+        return catalog.service(service).name.clone();
+    };
+    let mut rows = catalog.service(service).ports.iter();
+    let row = rows.find(|row| row.speaks.iter().any(|name| name == spoken.name()));
+    row.map_or_else(|| spoken.title().to_owned(), |row| row.application.clone())
+}
