@@ -10,6 +10,7 @@ mod cutter;
 mod dhcp;
 mod dns;
 pub mod ftp;
+mod head;
 mod http;
 mod imap;
 mod isakmp;
