@@ -10,6 +10,7 @@ mod cutter;
 mod dhcp;
 mod dns;
 pub mod ftp;
+mod handshake;
 mod head;
 mod http;
 mod imap;
@@ -49,6 +50,7 @@ mod telnet;
 pub mod text;
 mod tftp;
 pub mod tls;
+mod x509;
 
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
