@@ -19,6 +19,7 @@ mod kerberos;
 mod kpasswd;
 mod l2tp;
 mod ldap;
+mod lines;
 mod lpd;
 mod mailslot;
 mod names;
