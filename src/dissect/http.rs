@@ -19,6 +19,9 @@ pub const PATH: Field = Field::new("http-path", "HTTP answered");
 /// What a request asked for, where no answer was seen or the answer was a refusal.
 pub const REQUEST: Field = Field::new("http-request", "HTTP request");
 
+/// What a server calls itself (RFC 9110 10.2.4).
+pub const SERVER: Field = Field::new("http-server", "Server header");
+
 /// A field of a head, and what it is claimed as.
 struct Told {
     field: Field,
@@ -35,7 +38,10 @@ const BY_CLIENT: &[Told] = &[
 
 /// What answers tell.
 const BY_SERVER: &[Told] = &[
-    told("http-server", "Server", "Server header"),
+    Told {
+        field: SERVER,
+        header: "Server",
+    },
     told("http-powered-by", "X-Powered-By", "X-Powered-By header"),
     told("http-aspnet", "X-AspNet-Version", "X-AspNet-Version header"),
     told(
