@@ -22,11 +22,13 @@ mod ldap;
 mod lines;
 mod lpd;
 mod mailslot;
+mod mms;
 mod names;
 mod nat_t;
 pub mod netbios_datagram;
 pub mod netbios_name;
 pub mod netbios_session;
+mod nmf;
 mod nntp;
 mod ntp;
 mod pop3;
@@ -80,6 +82,8 @@ pub const ALL: &[Definition] = &[
     http::STREAM,
     ssdp::DATAGRAM,
     rtsp::STREAM,
+    mms::STREAM,
+    nmf::STREAM,
     sip::STREAM,
     sip::DATAGRAM,
     rdp::STREAM,
