@@ -10,6 +10,8 @@ mod cutter;
 mod dhcp;
 mod dns;
 pub mod ftp;
+mod handshake;
+mod head;
 mod http;
 mod imap;
 mod isakmp;
@@ -17,13 +19,16 @@ mod kerberos;
 mod kpasswd;
 mod l2tp;
 mod ldap;
+mod lines;
 mod lpd;
 mod mailslot;
+mod mms;
 mod names;
 mod nat_t;
 pub mod netbios_datagram;
 pub mod netbios_name;
 pub mod netbios_session;
+mod nmf;
 mod nntp;
 mod ntlm;
 mod ntp;
@@ -50,6 +55,7 @@ pub mod text;
 mod tftp;
 pub mod tls;
 mod wins_replication;
+mod x509;
 
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
@@ -78,6 +84,8 @@ pub const ALL: &[Definition] = &[
     http::STREAM,
     ssdp::DATAGRAM,
     rtsp::STREAM,
+    mms::STREAM,
+    nmf::STREAM,
     sip::STREAM,
     sip::DATAGRAM,
     rdp::STREAM,
