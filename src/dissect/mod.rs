@@ -26,6 +26,7 @@ mod nat_t;
 pub mod netbios_datagram;
 pub mod netbios_name;
 pub mod netbios_session;
+mod netlogon;
 mod nntp;
 mod ntp;
 mod pop3;
