@@ -18,8 +18,10 @@ mod kerberos;
 mod kpasswd;
 mod l2tp;
 mod ldap;
+mod llmnr;
 mod lpd;
 mod mailslot;
+mod mdns;
 mod messages;
 mod names;
 mod nat_t;
@@ -67,6 +69,9 @@ pub const ALL: &[Definition] = &[
     netbios_datagram::DATAGRAM,
     dns::STREAM,
     dns::DATAGRAM,
+    llmnr::STREAM,
+    llmnr::DATAGRAM,
+    mdns::DATAGRAM,
     kerberos::STREAM,
     kerberos::DATAGRAM,
     kpasswd::STREAM,
