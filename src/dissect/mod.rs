@@ -5,9 +5,11 @@
 //! have said all they can say. Out come claims; the flow that fed the bytes adds frame and time.
 
 mod ber;
+mod binl;
 mod bit_torrent;
 mod cutter;
 mod dhcp;
+mod dhcp6;
 mod dns;
 mod domain_name;
 pub mod ftp;
@@ -20,6 +22,7 @@ mod l2tp;
 mod ldap;
 mod llmnr;
 mod lpd;
+mod madcap;
 mod mailslot;
 mod mdns;
 mod messages;
@@ -93,6 +96,9 @@ pub const ALL: &[Definition] = &[
     stun::STREAM,
     stun::DATAGRAM,
     dhcp::DATAGRAM,
+    dhcp6::DATAGRAM,
+    madcap::DATAGRAM,
+    binl::DATAGRAM,
     radius::DATAGRAM,
     isakmp::DATAGRAM,
     quic::DATAGRAM,
