@@ -1,11 +1,29 @@
-//! Tabular Data Stream (MS-TDS): SQL Server.
+//! Tabular Data Stream (MS-TDS): SQL Server. Its version, whether it encrypts, and which instance
+//! and database server the client wants, as far as that is said in clear.
 
+use crate::dissect::messages::{Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, Role, probe_stream};
-use crate::model::protocol::Protocol;
+use crate::dissect::sql_browser::INSTANCE;
+use crate::dissect::{
+    Definition, Example, Input, Look, Opening, Probe, Progress, Role, names, probe_stream,
+};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::{Field, Protocol};
 
 /// Tabular Data Stream (MS-TDS).
 pub const PROTOCOL: Protocol = Protocol::new("tds", "TDS");
+
+/// The server's version: `8.0.194`.
+const VERSION: Field = Field::new("tds-version", "SQL Server version");
+
+/// Whether the server encrypts: the login alone, all, or nothing.
+const ENCRYPTION: Field = Field::new("tds-encryption", "encryption");
+
+/// The host that the client wants to log on to.
+const SERVER: Field = Field::new("tds-server", "logs on to");
+
+/// The program of the client.
+const APPLICATION: Field = Field::new("tds-application", "program");
 
 /// TDS over TCP.
 pub const STREAM: Definition = Definition {
@@ -13,8 +31,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[PORT],
     probe,
-    follow: None,
-    says: &[],
+    follow: Some(|_| Box::new(Stream::new(&FRAMING, Logon::default()))),
+    says: &[VERSION, ENCRYPTION, INSTANCE, SERVER, APPLICATION],
     examples: &[Example {
         port: 1433,
         client: b"\x12\x01\0\x1a\0\0\x01\0\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\0\0\0\0\0\0\0",
@@ -93,4 +111,222 @@ fn is_result(r: &mut Reader) -> Result<bool, Short> {
     let is_token = matches!(r.u8()?, 0xaa | 0xab | 0xad | 0xe3);
     let len = u16::from_le_bytes(r.array()?);
     Ok(is_token && (4..4096).contains(&len))
+}
+
+/// Packets say how long they are (MS-TDS 2.2.3.1.3). What is told of stands in the first of a
+/// message, which has 4,096 bytes until the login has settled another length.
+const FRAMING: Framing = Framing {
+    len: |mut r| {
+        let (kind, _status, len) = (r.u8()?, r.u8()?, usize::from(r.u16()?));
+        let fits = (1..=0x12).contains(&kind) && len >= HEADER_LEN;
+        Ok(fits.then_some(len))
+    },
+    most: 4096,
+    begins: |bytes| matches!(packet(bytes), Ok(Look::By(_))),
+};
+
+const HEADER_LEN: usize = 8;
+
+/// Options of a PRELOGIN (MS-TDS 2.2.6.5).
+mod option {
+    pub const VERSION: u8 = 0;
+    pub const ENCRYPTION: u8 = 1;
+    pub const INSTANCE: u8 = 2;
+    pub const END: u8 = 0xff;
+}
+
+/// What the server's ENCRYPTION says, by its number.
+const ENCRYPTIONS: &[&str] = &["login only", "all", "not supported", "required"];
+
+/// How many options are looked at: nine are known.
+const MAX_OPTIONS: usize = 16;
+
+/// Reads the packets before what they agree on makes them unreadable, or of no interest.
+#[derive(Default)]
+struct Logon {
+    said: Sayings,
+    /// The instance that the client named, until the server says that it is its own.
+    wanted: Option<String>,
+    greeted: bool,
+}
+
+impl Listener for Logon {
+    fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
+        let mut r = Reader::big(message);
+        let kind = r.u8().unwrap_or_default();
+        r.up_to(HEADER_LEN - 1);
+        let packet = r.rest();
+        match kind {
+            kind::PRELOGIN if is_prelogin(&mut Reader::big(packet)) == Ok(true) => {
+                self.wanted = value(packet, option::INSTANCE).map(names::text);
+                Progress::More
+            }
+            kind::RESULT if !self.greeted && is_prelogin(&mut Reader::big(packet)) == Ok(true) => {
+                self.greeted = true;
+                self.greeting(from, packet, found);
+                Progress::More
+            }
+            kind::LOGIN7 => {
+                // What is cut off says less, and nothing wrong.
+                let _ = self.login(from, packet, found);
+                Progress::Done
+            }
+            // TLS wrapped in PRELOGIN, or the answers to what was seen.
+            kind::PRELOGIN | kind::RESULT => Progress::More,
+            _ => Progress::Done,
+        }
+    }
+}
+
+impl Logon {
+    fn greeting(&mut self, from: Direction, packet: &[u8], found: &mut Vec<Claim>) {
+        if let Some([major, minor, high, low, ..]) = value(packet, option::VERSION) {
+            let build = u16::from_be_bytes([*high, *low]);
+            self.said
+                .say(VERSION, format!("{major}.{minor}.{build}"), from, found);
+        }
+        if let Some([encryption]) = value(packet, option::ENCRYPTION) {
+            let name = ENCRYPTIONS.get(usize::from(*encryption)).unwrap_or(&"");
+            self.said.say(ENCRYPTION, (*name).to_owned(), from, found);
+        }
+        // 0: the instance is the one that was named.
+        if let (Some([0]), Some(wanted)) = (value(packet, option::INSTANCE), self.wanted.take()) {
+            self.said.say(INSTANCE, wanted, from, found);
+        }
+    }
+
+    /// Places and lengths, in characters, of what stands behind (MS-TDS 2.2.6.4).
+    fn login(
+        &mut self,
+        from: Direction,
+        login: &[u8],
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let mut r = Reader::little(login);
+        r.skip(36)?; // lengths, versions, flags, time zone, locale
+        let text = |at: u16, len: u16| {
+            let mut there = Reader::little(login);
+            there.skip(at.into())?;
+            there.take(usize::from(len) * 2).map(names::utf16)
+        };
+        let mut field = || Ok::<_, Short>((r.u16()?, r.u16()?));
+        let (_host, _user, _password) = (field()?, field()?, field()?);
+        let (application, server) = (field()?, field()?);
+        let application = text(application.0, application.1)?;
+        self.said.say(APPLICATION, application, from, found);
+        self.said
+            .say(SERVER, text(server.0, server.1)?, from, found);
+        Ok(())
+    }
+}
+
+/// The value of an option of a PRELOGIN: a list of kinds, places and lengths, then the values.
+fn value(packet: &[u8], wanted: u8) -> Option<&[u8]> {
+    let mut r = Reader::big(packet);
+    for _ in 0..MAX_OPTIONS {
+        let kind = r.u8().ok().filter(|kind| *kind != option::END)?;
+        let (at, len) = (r.u16().ok()?, r.u16().ok()?);
+        if kind == wanted {
+            let mut there = Reader::big(packet);
+            there.skip(at.into()).ok()?;
+            return there.take(len.into()).ok();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::Dissector;
+    use crate::dissect::messages::samples::{said, torn};
+    use crate::model::evidence::Direction::{Forward, Reverse};
+
+    fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
+        let len = (body.len() as u16 + 8).to_be_bytes();
+        [&[kind, 1, len[0], len[1], 0, 0, 1, 0], body].concat()
+    }
+
+    fn prelogin(instance: &[u8]) -> Vec<u8> {
+        let len = [0, instance.len() as u8];
+        let list = [
+            b"\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17",
+            &len[..],
+            b"\xff",
+        ]
+        .concat();
+        [&list, &b"\x08\0\0\xc2\0\0\0"[..], instance].concat()
+    }
+
+    fn login() -> Vec<u8> {
+        let mut login = [0; 94];
+        login[..4].copy_from_slice(&110_u32.to_le_bytes());
+        login[7] = 0x71;
+        // At 94 a program of three characters, and at 100 a server of five.
+        login[48..52].copy_from_slice(&[94, 0, 3, 0]);
+        login[52..56].copy_from_slice(&[100, 0, 5, 0]);
+        [&login[..], b"a\0p\0p\0s\0q\0l\0\x31\0!\0"].concat()
+    }
+
+    fn stream() -> Box<dyn Dissector> {
+        Box::new(Stream::new(&FRAMING, Logon::default()))
+    }
+
+    const ALL: [&str; 5] = [
+        "tds-version: 8.0.194",
+        "tds-encryption: login only",
+        "sql-instance: UDDI",
+        "tds-application: app",
+        "tds-server: sql1!",
+    ];
+
+    #[test]
+    fn server_and_client_say_who_they_are_and_want() {
+        let talk = [
+            (Forward, packet(kind::PRELOGIN, &prelogin(b"UDDI\0"))),
+            (Reverse, packet(kind::RESULT, &prelogin(b"\0"))),
+            (Forward, packet(kind::LOGIN7, &login())),
+        ];
+        let talk: Vec<(_, &[u8])> = talk
+            .iter()
+            .map(|(from, bytes)| (*from, &bytes[..]))
+            .collect();
+        assert_eq!(said(stream().as_mut(), &talk), ALL);
+        torn(&stream, &talk);
+    }
+
+    #[test]
+    fn an_instance_that_the_server_is_not_is_not_told_of() {
+        let asked = packet(kind::PRELOGIN, &prelogin(b"UDDI\0"));
+        for answer in [&b"\x01"[..], b""] {
+            let answer = packet(kind::RESULT, &prelogin(answer));
+            assert_eq!(
+                said(stream().as_mut(), &[(Forward, &asked), (Reverse, &answer)]),
+                ALL[..2]
+            );
+        }
+    }
+
+    #[test]
+    fn tls_within_says_nothing_and_other_bytes_end_it() {
+        let hello = packet(kind::PRELOGIN, b"\x16\x03\x01\0\x05hello");
+        let mut found = Vec::new();
+        let mut dissector = stream();
+        assert_eq!(dissector.feed(Forward, &hello, &mut found), Progress::More);
+        assert_eq!(
+            dissector.feed(Forward, b"\x17\x03\x03\0\x20", &mut found),
+            Progress::Done
+        );
+        assert!(found.is_empty());
+    }
+
+    #[test]
+    fn places_outside_of_the_packet_and_endless_lists_are_refused() {
+        let mut far = login();
+        far[48..52].copy_from_slice(&[0xff, 0xff, 0xff, 0xff]);
+        assert!(said(stream().as_mut(), &[(Forward, &packet(kind::LOGIN7, &far))]).is_empty());
+        let endless = [&b"\0\0\x10\0\x06"[..], &b"\x09\0\0\0\0".repeat(500)].concat();
+        assert_eq!(value(&endless, option::INSTANCE), None);
+        assert_eq!(value(b"\x02\xff\0\xff\0", option::INSTANCE), None);
+    }
 }
