@@ -283,6 +283,12 @@ pub trait Dissector: Send {
 
     /// Says that the flow has ended: the last chance for claims.
     fn finish(&mut self, found: &mut Vec<Claim>);
+
+    /// Bytes that it keeps of what the peers sent, about. Only who may keep more than a few hundred
+    /// says so: all flows together have a budget ([`crate::run`]), and who keeps much goes first.
+    fn kept(&self) -> usize {
+        0
+    }
 }
 
 /// How a flow of a protocol may begin: what its probe must know, and all others refuse. Tests and
