@@ -51,8 +51,13 @@ pub const DEFAULT_MAX_FLOWS: usize = 1_000_000;
 /// are done with within a few packets.
 const TALKS: usize = 4;
 
-/// Bytes that may wait behind holes in streams, all flows together.
-const MAX_WAITING: usize = 128 * 1024 * 1024;
+/// Bytes that may be kept of payloads, all flows together: behind holes in streams, and by those
+/// that follow them. A busy office's thousand sessions keep some ten MiB.
+const MAX_KEPT: usize = 128 * 1024 * 1024;
+
+/// Claims that may be kept, all flows together, at some 150 bytes each: real flows prove two or three
+/// things, and only long sessions dozens.
+const MAX_CLAIMS: usize = 500_000;
 
 /// How many packets ahead a worker looks for their flows: more than the processor can wait for at
 /// once, few enough to stay in its first cache.
@@ -254,7 +259,8 @@ fn run(
     let bounds = Bounds {
         flows: (settings.max_flows / PARTS).max(1),
         talks: (settings.max_flows / PARTS / TALKS).max(1),
-        waiting: MAX_WAITING / PARTS,
+        kept: MAX_KEPT / PARTS,
+        claims: MAX_CLAIMS / PARTS,
     };
     let mut stats = Stats::default();
     let mut output = Ok(());

@@ -64,14 +64,31 @@ impl Appointment {
 type Place = (IpAddr, IpProtocol, u16);
 
 /// The transfers that were agreed on, by where they will arrive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Appointments {
+    /// How many are kept.
+    bound: usize,
     places: BTreeMap<Place, VecDeque<Appointment>>,
     /// The place of each that is kept, in the order in which they were made.
     order: VecDeque<Place>,
 }
 
+impl Default for Appointments {
+    fn default() -> Appointments {
+        Appointments::within(MAX_APPOINTMENTS)
+    }
+}
+
 impl Appointments {
+    /// At most so many.
+    pub fn within(bound: usize) -> Appointments {
+        Appointments {
+            bound,
+            places: BTreeMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
     /// Learns that a transfer will reach `listener`.
     pub fn make(&mut self, listener: Peer, protocol: IpProtocol, appointment: Appointment) {
         let place = (listener.address, protocol, listener.port);
@@ -83,7 +100,7 @@ impl Appointments {
             return;
         }
         self.order.push_back(place);
-        if self.order.len() > MAX_APPOINTMENTS {
+        if self.order.len() > self.bound {
             self.forget_oldest();
         }
     }

@@ -50,6 +50,8 @@ pub enum EvidenceKind {
     IpProtocol,
     /// An endpoint mapper's answer, or an accepted BIND on the same endpoint.
     EndpointMap,
+    /// What a host said of an endpoint of another, which it cannot know. Names no service.
+    EndpointClaim,
     /// DCOM's answer that an object exporter listens there.
     ObjectExporter,
     /// An accepted presentation context.
@@ -83,6 +85,7 @@ impl EvidenceKind {
             EvidenceKind::Port => "port",
             EvidenceKind::IpProtocol => "ip-protocol",
             EvidenceKind::EndpointMap => "endpoint-map",
+            EvidenceKind::EndpointClaim => "endpoint-claim",
             EvidenceKind::ObjectExporter => "object-exporter",
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",

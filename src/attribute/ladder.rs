@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use crate::attribute::appointments::Appointment;
-use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
+use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant, address_of};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
@@ -56,6 +56,7 @@ impl Ladder<'_> {
             .unwrap_or_else(|| self.unknown(&case));
         pipes::add(flow, self.catalog, &mut label);
         signs::add(flow, case.spoken, self.catalog, &mut label);
+        self.add_hearsay(&case, map, &mut label);
         let reached: Vec<_> = label
             .services
             .iter()
@@ -66,6 +67,14 @@ impl Ladder<'_> {
             .retain(|candidate| !reached.contains(candidate));
         self.add_evidence(&case, &mut label);
         (client, label)
+    }
+
+    /// Whether the catalog gives a port to services that do not speak RPC: then no flow's word makes
+    /// it an endpoint of RPC.
+    pub fn is_of_others(&self, protocol: IpProtocol, port: u16) -> bool {
+        let uses = self.catalog.port(protocol, port).iter();
+        let mut uses = uses.filter(|known| !known.quirk).peekable();
+        uses.peek().is_some() && uses.all(|known| !RPC.iter().any(|rpc| known.may_speak(*rpc)))
     }
 
     /// Whether nothing that is still to be learned can change the label of this flow.
@@ -148,6 +157,13 @@ impl Ladder<'_> {
         };
         let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
+            return None;
+        }
+        // Anyone can ask for a transfer to another's port; what runs there says what it is.
+        let is_other = case
+            .spoken
+            .is_some_and(|spoken| spoken != appointment.by.protocol);
+        if is_other && protocol == IpProtocol::UDP {
             return None;
         }
         let application = appointment.by.application;
@@ -426,11 +442,33 @@ impl Ladder<'_> {
         reached.into_iter().collect()
     }
 
+    /// What other hosts said of the port, where nothing better names a service: shown, with
+    /// candidates, and no more.
+    fn add_hearsay(&self, case: &Case, map: &EndpointMap, label: &mut Label) {
+        if label.service.is_some() || case.spoken.is_some_and(|spoken| !is_rpc(spoken)) {
+            return;
+        }
+        let words = map.hearsay(case.server, case.flow.tuple.protocol);
+        for heard in words {
+            let (what, name) = self.exported(heard.export, case);
+            label.candidates.extend(heard.service);
+            label.evidence.push(Ground {
+                kind: EvidenceKind::EndpointClaim,
+                value: format!("{what}, said by {}", heard.by),
+                name,
+                frame: Some(heard.learned),
+            });
+        }
+        if !words.is_empty() {
+            label.candidates = distinct(label.candidates.iter().copied());
+        }
+    }
+
     /// What the flow itself proved, added to what the label rests on; in the order of the frames,
     /// what the whole flow proves last.
     fn add_evidence(&self, case: &Case, label: &mut Label) {
         let bound: Vec<Interface> = bound(case.flow).chain(pipes::bound(case.flow)).collect();
-        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case.server));
+        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case));
         label.evidence.extend(own);
         label
             .evidence
@@ -438,7 +476,8 @@ impl Ladder<'_> {
         label.evidence.dedup();
     }
 
-    fn ground(&self, evidence: &Evidence, bound: &[Interface], server: Peer) -> Option<Ground> {
+    fn ground(&self, evidence: &Evidence, bound: &[Interface], case: &Case) -> Option<Ground> {
+        let server = case.server;
         let (kind, value, name) = match &evidence.claim {
             Claim::Speaks(protocol) => (EvidenceKind::Protocol, protocol.name().to_owned(), None),
             Claim::Bound(i) => (EvidenceKind::RpcInterface, i.to_string(), self.name_of(*i)),
@@ -453,8 +492,12 @@ impl Ladder<'_> {
                 text.clone(),
                 signs::meaning(self.catalog, *field, text),
             ),
-            Claim::Assigned { by, at, .. } => {
-                (EvidenceKind::Assigned(*by), endpoint_text(at, server), None)
+            Claim::Assigned { by, at, listener } => {
+                let kind = match is_of_another(at, case.flow.sender(*listener)) {
+                    true => EvidenceKind::EndpointClaim,
+                    false => EvidenceKind::Assigned(*by),
+                };
+                (kind, endpoint_text(at, server), None)
             }
             Claim::Hosted { field, name, at } => (
                 EvidenceKind::Said(*field),
@@ -462,7 +505,10 @@ impl Ladder<'_> {
                 None,
             ),
             Claim::Exported { class, at, .. } => (
-                EvidenceKind::ObjectExporter,
+                match is_of_another(at, server) {
+                    true => EvidenceKind::EndpointClaim,
+                    false => EvidenceKind::ObjectExporter,
+                },
                 endpoint_text(at, server),
                 class.and_then(|class| self.class_name(class)),
             ),
@@ -491,16 +537,21 @@ impl Ladder<'_> {
             Teacher::Mapper | Teacher::Bind => EvidenceKind::EndpointMap,
             Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         };
-        let (value, name) = match tenant.export {
-            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
-            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
-            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
-        };
+        let (value, name) = self.exported(tenant.export, case);
         Ground {
             kind,
             value,
             name,
             frame: Some(tenant.learned),
+        }
+    }
+
+    /// What lives at a port, and its name.
+    fn exported(&self, export: Export, case: &Case) -> (String, Option<String>) {
+        match export {
+            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
+            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
+            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
         }
     }
 
@@ -585,8 +636,11 @@ fn carried(flow: &EndedFlow) -> BTreeMap<Interface, u64> {
     carried.collect()
 }
 
+/// What RPC is spoken as.
+const RPC: [Protocol; 3] = [rpc::PROTOCOL, rpc::CONNECTIONLESS, rpc_http::PROTOCOL];
+
 fn is_rpc(spoken: Protocol) -> bool {
-    [rpc::PROTOCOL, rpc::CONNECTIONLESS, rpc_http::PROTOCOL].contains(&spoken)
+    RPC.contains(&spoken)
 }
 
 /// Whether a payload that speaks this, or nothing that is known, may be found at a port.
@@ -599,6 +653,11 @@ fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
 
 fn listener_text(listener: Peer, protocol: IpProtocol) -> String {
     format!("{}/{protocol}", listener.port)
+}
+
+/// Whether an endpoint that `host` named is another host's.
+fn is_of_another(at: &Endpoint, host: Peer) -> bool {
+    address_of(at, host.address).is_some_and(|(named, _, _)| named != host.address)
 }
 
 /// `192.0.2.1:4131/tcp`; the server's own address where the endpoint names none.

@@ -27,16 +27,16 @@ mod llmnr;
 mod lpd;
 mod madcap;
 mod mailslot;
-mod mms;
 mod mdns;
 mod messages;
+mod mms;
 mod names;
 mod nat_t;
 pub mod netbios_datagram;
 pub mod netbios_name;
 pub mod netbios_session;
-mod nmf;
 mod netlogon;
+mod nmf;
 mod nntp;
 mod ntlm;
 mod ntp;
@@ -308,6 +308,12 @@ pub trait Dissector: Send {
 
     /// Says that the flow has ended: the last chance for claims.
     fn finish(&mut self, found: &mut Vec<Claim>);
+
+    /// Bytes that it keeps of what the peers sent, about. Only who may keep more than a few hundred
+    /// says so: all flows together have a budget ([`crate::run`]), and who keeps much goes first.
+    fn kept(&self) -> usize {
+        0
+    }
 }
 
 /// How a flow of a protocol may begin: what its probe must know, and all others refuse. Tests and

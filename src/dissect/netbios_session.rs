@@ -164,6 +164,10 @@ impl Dissector for Session {
     fn finish(&mut self, found: &mut Vec<Claim>) {
         self.smb.finish(found);
     }
+
+    fn kept(&self) -> usize {
+        self.smb.kept()
+    }
 }
 
 #[cfg(test)]

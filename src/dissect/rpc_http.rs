@@ -102,6 +102,10 @@ impl Dissector for Tunnel {
     fn finish(&mut self, found: &mut Vec<Claim>) {
         self.connection.finish(found);
     }
+
+    fn kept(&self) -> usize {
+        self.connection.kept()
+    }
 }
 
 /// What was taken is no part of a tunnel.

@@ -107,8 +107,8 @@ struct Rest {
 pub(super) struct Allowance {
     /// How many more flows may have their payload followed.
     pub talks: usize,
-    /// Bytes that wait behind holes of streams.
-    pub waiting: usize,
+    /// Bytes that are kept of payloads.
+    pub kept: usize,
 }
 
 impl OpenFlow {
@@ -279,16 +279,18 @@ impl OpenFlow {
             }
             None => {
                 allowance.talks -= 1;
-                Box::new(self.new_ear(packet.frame))
+                let ear = Box::new(self.new_ear(packet.frame));
+                allowance.kept += ear.talk.kept();
+                ear
             }
         };
         ear.last_frame = packet.frame;
-        allowance.waiting -= ear.talk.waiting();
+        allowance.kept -= ear.talk.kept();
         let interest = match &packet.tcp {
             Some(tcp) => (ear.talk).segment(way, tcp, payload, packet.payload_missing, claims),
             None => ear.talk.datagram(way, payload, claims),
         };
-        allowance.waiting += ear.talk.waiting();
+        allowance.kept += ear.talk.kept();
         self.hot.ear = Some(ear);
         Ok(interest)
     }
@@ -316,8 +318,9 @@ impl OpenFlow {
     /// Gives up those holes: what waits is taken now.
     pub fn give_up_holes(&mut self, allowance: &mut Allowance, claims: &mut Vec<Claim>) {
         if let Some(ear) = &mut self.hot.ear {
-            allowance.waiting -= ear.talk.waiting();
+            allowance.kept -= ear.talk.kept();
             ear.talk.give_up_holes(claims);
+            allowance.kept += ear.talk.kept();
         }
     }
 
@@ -326,8 +329,20 @@ impl OpenFlow {
         self.hot.is_wanted = false;
         let ear = self.hot.ear.take()?;
         allowance.talks += 1;
-        allowance.waiting -= ear.talk.waiting();
+        allowance.kept -= ear.talk.kept();
         Some(ear)
+    }
+
+    /// Whether no probe has known its payload yet, and how many bytes following it keeps; none if it
+    /// is not followed.
+    pub fn burden(&self) -> Option<(bool, usize)> {
+        let ear = self.hot.ear.as_ref()?;
+        Some((ear.talk.is_probing(), ear.talk.kept()))
+    }
+
+    /// How much evidence it keeps.
+    pub fn evidence_len(&self) -> usize {
+        self.rest.evidence.len()
     }
 
     /// Whether its payload is followed.
@@ -340,7 +355,8 @@ impl OpenFlow {
         (self.hot.ear.as_ref()).is_some_and(|ear| ear.talk.has_said_all())
     }
 
-    /// Keeps what was claimed, with the frame that proves it; hands on what concerns other flows.
+    /// Keeps what was claimed, with the frame that proves it, up to `room` claims of the flow; hands on
+    /// what concerns other flows.
     pub fn note(
         &mut self,
         claims: &mut Vec<Claim>,
@@ -348,6 +364,7 @@ impl OpenFlow {
         time: Timestamp,
         findings: &mut Vec<Finding>,
         given_up: &mut GivenUp,
+        room: usize,
     ) {
         for claim in claims.drain(..) {
             if let Claim::ClientIs(client) = claim {
@@ -363,20 +380,31 @@ impl OpenFlow {
                     | Claim::Hosted { .. }
                     | Claim::Bound(_)
             );
+            if concerns_others && self.is_disputed() {
+                continue;
+            }
             let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });
             if concerns_others {
                 findings.push(Finding {
                     tuple: self.tuple(),
                     client: self.client(),
+                    tunnel: self.rest.tunnel.clone(),
                     evidence: evidence.clone(),
                 });
             }
-            if is_its_own && self.rest.evidence.len() < MAX_EVIDENCE {
+            if is_its_own && self.rest.evidence.len() < room {
                 self.rest.evidence.push(evidence);
             } else if is_its_own {
                 given_up.evidence += 1;
             }
         }
+    }
+
+    /// Whether the payload shows the other side as the client than the handshake did: whoever opened
+    /// the connection speaks in the server's name, or the server is not what it seems.
+    fn is_disputed(&self) -> bool {
+        let (opened, asked) = (self.hot.tcp.client(), self.hot.asked);
+        opened.is_some() && asked.is_some() && opened != asked
     }
 
     fn client(&self) -> Option<Direction> {

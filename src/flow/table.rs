@@ -6,16 +6,17 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::flow::ended::{EndedFlow, Rank, State};
 use crate::flow::key::{FlowKey, Way};
-use crate::flow::open::{Allowance, CLOSED, OpenFlow, SILENCES, TooMany};
+use crate::flow::open::{Allowance, CLOSED, MAX_EVIDENCE, OpenFlow, SILENCES, TooMany};
 use crate::flow::talk::Interest;
 use crate::model::evidence::{Claim, Direction, Evidence};
-use crate::model::five_tuple::FiveTuple;
+use crate::model::five_tuple::{FiveTuple, Tunnel};
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct Finding {
     pub tuple: FiveTuple,
     /// Which direction the client of the flow sends in, where that is known.
     pub client: Option<Direction>,
+    /// The tunnel that the flow ran in: addresses mean something within it only.
+    pub tunnel: Option<Arc<Tunnel>>,
     /// What was proved, and by which frame.
     pub evidence: Evidence,
 }
@@ -37,16 +40,25 @@ pub struct Bounds {
     pub flows: usize,
     /// How many of them may have their payload followed at a time.
     pub talks: usize,
-    /// How many bytes may wait behind holes of their streams, all flows together.
-    pub waiting: usize,
+    /// How many bytes may be kept of their payloads, all flows together: behind holes of streams,
+    /// and by those that follow.
+    pub kept: usize,
+    /// How many claims may be kept, all flows together; beyond, a flow keeps [`FEW_CLAIMS`].
+    pub claims: usize,
 }
+
+/// Claims that a flow may always keep: what it speaks, a banner, a binding or two.
+pub const FEW_CLAIMS: usize = 4;
+
+/// How many of those that are followed longest are looked at to find the one to give up.
+const LOOKED_AT: usize = 32;
 
 /// What a table has had to give up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GivenUp {
     /// Flows reported before they fell silent, because there were more than the bound.
     pub flows: u64,
-    /// Flows whose payload was not followed, because too many were.
+    /// Flows whose payload was not followed to its end, because too many were, or too much was kept.
     pub talks: u64,
     /// Holes in streams that were given up early, because too much waited behind holes.
     pub holes: u64,
@@ -75,6 +87,10 @@ pub struct FlowTable {
     queues: [VecDeque<Due>; 4],
     next_serial: u32,
     allowance: Allowance,
+    /// Flows that are followed, by since when; some may have ended.
+    followed: VecDeque<(u32, u32)>,
+    /// How many claims all flows keep.
+    evidence: usize,
     bounds: Bounds,
     given_up: GivenUp,
     claims: Vec<Claim>,
@@ -138,8 +154,10 @@ impl FlowTable {
             next_serial: 0,
             allowance: Allowance {
                 talks: bounds.talks,
-                waiting: 0,
+                kept: 0,
             },
+            followed: VecDeque::new(),
+            evidence: 0,
             bounds,
             given_up: GivenUp::default(),
             claims: Vec::new(),
@@ -235,8 +253,9 @@ impl FlowTable {
     /// If it is taken twice.
     pub fn take(&mut self, slot: u32) -> EndedFlow {
         let flow = self.flows[slot as usize].take();
-        flow.expect("each is taken once")
-            .into_ended(Some(State::Open))
+        let flow = flow.expect("each is taken once");
+        self.evidence -= flow.evidence_len();
+        flow.into_ended(Some(State::Open))
     }
 
     /// What had to be given up so far.
@@ -319,9 +338,15 @@ impl FlowTable {
         way: Direction,
         out: &mut Outcome,
     ) {
+        if self.allowance.talks == 0 && !self.flow(slot).is_listened_to() {
+            self.give_up_a_talk(|(is_probing, kept)| (is_probing, kept), out);
+        }
+        let room = self.room();
         let flow = self.flows[slot as usize]
             .as_mut()
             .expect("the slot was found or opened for this packet");
+        let was_listened_to = flow.is_listened_to();
+        let kept_claims = flow.evidence_len();
         let (allowance, claims) = (&mut self.allowance, &mut self.claims);
         let interest = match flow.listen(way, packet, payload, allowance, claims) {
             Ok(interest) => interest,
@@ -330,22 +355,75 @@ impl FlowTable {
                 return;
             }
         };
-        if allowance.waiting > self.bounds.waiting && flow.waiting() > 0 {
+        if allowance.kept > self.bounds.kept && flow.waiting() > 0 {
             self.given_up.holes += 1;
             flow.give_up_holes(allowance, claims);
         }
         let (frame, time) = (packet.frame, packet.time);
-        flow.note(claims, frame, time, &mut out.findings, &mut self.given_up);
+        let (findings, given_up) = (&mut out.findings, &mut self.given_up);
+        flow.note(claims, frame, time, findings, given_up, room);
         if interest == Interest::Mistaken {
             flow.retract();
         }
         if interest != Interest::More {
             flow.stop_listening(allowance);
+        } else if !was_listened_to {
+            self.followed.push_back((slot, flow.serial()));
         }
+        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
+        if self.allowance.kept > self.bounds.kept {
+            self.give_up_a_talk(|(_, kept)| (false, kept), out);
+        }
+        if self.followed.len() > 2 * self.bounds.talks + LOOKED_AT {
+            self.forget_ended();
+        }
+    }
+
+    /// How many claims a flow may keep now.
+    fn room(&self) -> usize {
+        match self.evidence < self.bounds.claims {
+            true => MAX_EVIDENCE,
+            false => FEW_CLAIMS,
+        }
+    }
+
+    /// Stops following one of the flows that are followed longest: the one that weighs most. A flood
+    /// of beginnings gives up its own, and not a session that goes on beside it.
+    fn give_up_a_talk<W: Ord>(&mut self, weigh: impl Fn((bool, usize)) -> W, out: &mut Outcome) {
+        let mut looked_at = Vec::with_capacity(LOOKED_AT);
+        while looked_at.len() < LOOKED_AT
+            && let Some((slot, serial)) = self.followed.pop_front()
+        {
+            if let Some(burden) = self.burden(slot, serial) {
+                looked_at.push((weigh(burden), slot, serial));
+            }
+        }
+        // Of equal ones the first.
+        let heaviest = looked_at.iter().rev().max_by_key(|(weight, ..)| weight);
+        let Some(victim) = heaviest.map(|(_, slot, _)| *slot) else {
+            return;
+        };
+        let others = looked_at.iter().filter(|(_, slot, _)| *slot != victim);
+        self.followed
+            .extend(others.map(|(_, slot, serial)| (*slot, *serial)));
+        self.given_up.talks += 1;
+        self.stop_listening(victim, out);
+    }
+
+    fn burden(&self, slot: u32, serial: u32) -> Option<(bool, usize)> {
+        let flow = self.flows[slot as usize].as_ref()?;
+        (flow.serial() == serial).then(|| flow.burden()).flatten()
+    }
+
+    fn forget_ended(&mut self) {
+        let mut followed = std::mem::take(&mut self.followed);
+        followed.retain(|(slot, serial)| self.burden(*slot, *serial).is_some());
+        self.followed = followed;
     }
 
     /// Takes what the payload of the flow in `slot` still proves, and follows it no more.
     fn stop_listening(&mut self, slot: u32, out: &mut Outcome) {
+        let room = self.room();
         let flow = self.flows[slot as usize]
             .as_mut()
             .expect("only flows in use are listened to");
@@ -354,8 +432,10 @@ impl FlowTable {
         };
         let frame = ear.finish(&mut self.claims);
         let time = flow.end();
-        let claims = &mut self.claims;
-        flow.note(claims, frame, time, &mut out.findings, &mut self.given_up);
+        let (claims, kept_claims) = (&mut self.claims, flow.evidence_len());
+        let (findings, given_up) = (&mut out.findings, &mut self.given_up);
+        flow.note(claims, frame, time, findings, given_up, room);
+        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
     }
 
     /// Reports the flow in `slot`, as standing in `state`, or as its own end says.
@@ -370,6 +450,7 @@ impl FlowTable {
             entry.remove();
         }
         self.free.push(slot);
+        self.evidence -= flow.evidence_len();
         out.ended.push(flow.into_ended(state));
     }
 
@@ -390,7 +471,8 @@ impl FlowTable {
         self.queues[queue].push_back(due);
     }
 
-    /// Makes room: ends the flow that was heard least recently. Flows that were heard since they
+    /// Makes room: of the flows that may be silent equally long and that are most, ends the one that
+    /// was heard least recently: a flood of one kind drives out its own. Flows that were heard since they
     /// were put in line are put back, so a flow is passed over once for each time it spoke at most.
     fn give_one_up(&mut self, now: Timestamp, out: &mut Outcome) {
         while let Some(due) = self.first_in_line() {
@@ -409,13 +491,10 @@ impl FlowTable {
         }
     }
 
-    /// Takes the one that was heard first out of all queues.
+    /// Takes the one that was heard first out of the longest queue.
     fn first_in_line(&mut self) -> Option<Due> {
-        let heard = |queue: &VecDeque<Due>| queue.front().map(|due| due.heard);
-        let queue = (self.queues.iter_mut())
-            .filter(|queue| !queue.is_empty())
-            .min_by_key(|queue| heard(queue))?;
-        queue.pop_front()
+        let longest = (self.queues.iter_mut()).max_by_key(|queue| queue.len())?;
+        longest.pop_front()
     }
 }
 

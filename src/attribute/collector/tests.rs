@@ -107,6 +107,7 @@ fn finding(at: u64, port: u16, claim: Claim) -> Finding {
     Finding {
         tuple: tuple(IpProtocol::TCP, (CLIENT, 40_000), (SERVER, port)),
         client: Some(Direction::Forward),
+        tunnel: None,
         evidence: Evidence {
             claim,
             frame: frame(at),
@@ -177,13 +178,50 @@ fn an_answer_without_an_address_means_the_server_that_gave_it() {
 }
 
 #[test]
-fn an_answer_that_names_another_address_is_kept_for_both() {
+fn an_answer_that_names_another_address_counts_for_who_gave_it_and_of_the_other_it_is_hearsay() {
     let findings = answer(5, &[(SAMR, Some("10.9.9.9"), 1032)]);
     let flows = vec![
         flow(6, CLIENT, 1032, &[]),
         flow_to(7, (CLIENT, 50_000), ("10.9.9.9", 1032), &[]),
     ];
-    assert_eq!(services(findings, flows), ["LSASS", "LSASS"]);
+    assert_eq!(
+        labels(findings, flows),
+        [
+            ("LSASS".to_owned(), Basis::Endpoint, vec![]),
+            ("-".to_owned(), Basis::None, vec!["LSASS".to_owned()]),
+        ]
+    );
+}
+
+#[test]
+fn nobody_but_an_endpoint_mapper_is_asked_where_interfaces_live() {
+    let mut findings = answer(5, &[(SAMR, None, 1032)]);
+    findings[0].tuple.destination.port = 8080;
+    assert_eq!(services(findings, vec![flow(6, CLIENT, 1032, &[])]), ["-"]);
+}
+
+#[test]
+fn what_is_said_in_a_tunnel_names_nothing_outside_of_it() {
+    let mut findings = answer(5, &[(SAMR, None, 1032)]);
+    let tunnel = Arc::new(Tunnel {
+        kind: TunnelKind::Gre,
+        ends: ([192, 0, 2, 1].into(), [192, 0, 2, 2].into()),
+        key: None,
+        within: None,
+    });
+    findings[0].tunnel = Some(tunnel.clone());
+    let mut inside = flow(7, OTHER, 1032, &[]);
+    inside.tunnel = Some(tunnel);
+    let flows = vec![flow(6, CLIENT, 1032, &[]), inside];
+    assert_eq!(services(findings, flows), ["-", "LSASS"]);
+}
+
+#[test]
+fn a_binding_makes_no_endpoint_of_a_port_that_the_catalog_gives_to_another() {
+    let bound = finding(5, 3306, Claim::Bound(SAMR));
+    let taken = finding(5, 7, Claim::Bound(SAMR));
+    let flows = vec![flow(6, OTHER, 3306, &[]), flow(7, OTHER, 7, &[])];
+    assert_eq!(services(vec![bound, taken], flows), ["LSASS", "SimpTcp"]);
 }
 
 #[test]

@@ -39,8 +39,8 @@ impl Operation {
 /// What is known of an answer before it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// The call that it answers, where that was seen.
-    pub operation: Option<Operation>,
+    /// The call that it answers.
+    pub operation: Operation,
     /// How its context's stubs are written, where that was seen.
     pub syntax: Option<Syntax>,
     /// The order of its integers.
@@ -60,8 +60,9 @@ pub enum Origin {
 
 /// Reads the stub of an answer and claims every endpoint in it, each once.
 pub fn claim(stub: &[u8], expected: &Expected, found: &mut Vec<Claim>) {
-    let readings = readings(expected)
-        .map(|(operation, syntax)| Listing::read(stub, expected.order, operation, syntax));
+    let operation = expected.operation;
+    let readings =
+        syntaxes(expected).map(|syntax| Listing::read(stub, expected.order, operation, syntax));
     let mut first = None;
     for listing in readings {
         if listing.whole {
@@ -71,30 +72,24 @@ pub fn claim(stub: &[u8], expected: &Expected, found: &mut Vec<Claim>) {
     }
     // A listing cut short by the capture, or with a tower that cannot be read, keeps the rest; but
     // only if nothing about it was guessed.
-    let certain = expected.origin == Origin::Mapper && expected.operation.is_some();
-    if let Some(listing) = first.filter(|_| certain) {
+    if let Some(listing) = first.filter(|_| expected.origin == Origin::Mapper) {
         listing.claim(found);
     }
 }
 
 /// Whether a stub's first bytes could be those of an answer, to decide if its rest is worth keeping.
 pub fn may_be_answer(stub: &[u8], expected: &Expected) -> bool {
-    readings(expected).any(|(operation, syntax)| {
+    syntaxes(expected).any(|syntax| {
         let mut body = Body::new(stub, expected.order, syntax);
-        body.opening(operation).is_ok()
+        body.opening(expected.operation).is_ok()
     })
 }
 
-/// Every way to read an answer of which this much is known.
-fn readings(expected: &Expected) -> impl Iterator<Item = (Operation, Syntax)> {
-    let operations = [Operation::Map, Operation::Lookup];
-    let syntaxes = [Syntax::Ndr, Syntax::Ndr64];
-    let (operation, syntax) = (expected.operation, expected.syntax);
-    operations
-        .into_iter()
-        .filter(move |one| operation.is_none_or(|known| known == *one))
-        .flat_map(move |operation| syntaxes.map(|syntax| (operation, syntax)))
-        .filter(move |(_, one)| syntax.is_none_or(|known| known == *one))
+/// The syntaxes in which an answer of which this much is known may be written.
+fn syntaxes(expected: &Expected) -> impl Iterator<Item = Syntax> {
+    let syntax = expected.syntax;
+    let both = [Syntax::Ndr, Syntax::Ndr64].into_iter();
+    both.filter(move |one| syntax.is_none_or(|known| known == *one))
 }
 
 /// The entries of an answer.
@@ -239,7 +234,7 @@ mod tests {
     use crate::model::evidence::Endpoint;
 
     const MAPPER: Expected = Expected {
-        operation: Some(Operation::Map),
+        operation: Operation::Map,
         syntax: None,
         order: Order::Little,
         origin: Origin::Mapper,
@@ -273,7 +268,7 @@ mod tests {
                 };
                 assert_eq!(claims(&stub, known), expected, "{syntax:?} {order:?}");
                 let guessed = Expected {
-                    operation: None,
+                    operation: Operation::Map,
                     syntax: None,
                     order,
                     origin: Origin::Unknown,
@@ -301,7 +296,7 @@ mod tests {
         ];
         for syntax in [Syntax::Ndr, Syntax::Ndr64] {
             let expected = Expected {
-                operation: Some(Operation::Lookup),
+                operation: Operation::Lookup,
                 ..MAPPER
             };
             let found = claims(&lookup_answer(&entries, syntax), expected);

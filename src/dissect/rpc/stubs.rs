@@ -8,6 +8,9 @@ use crate::dissect::rpc::pdu::Header;
 /// mapper, the most that clients ask for, has about 100 kB; an activation a few.
 const MAX_STUBS: usize = 256 * 1024;
 
+/// Stubs that wait: clients have a handful of calls in flight. The lowest number is given up.
+const MAX_BEGUN: usize = 64;
+
 /// What came so far of the stubs that are wanted, by call.
 #[derive(Default)]
 pub struct Stubs {
@@ -44,7 +47,10 @@ impl Stubs {
         if header.has(Header::LAST) {
             return Some(stub);
         }
-        if self.len() + stub.len() <= MAX_STUBS {
+        if self.kept() + stub.len() <= MAX_STUBS {
+            if self.begun.len() >= MAX_BEGUN {
+                self.begun.pop_first();
+            }
             self.begun.insert(header.call_id, stub);
         }
         None
@@ -55,14 +61,15 @@ impl Stubs {
         self.begun.clear();
     }
 
-    fn len(&self) -> usize {
+    /// Bytes of stubs that wait.
+    pub fn kept(&self) -> usize {
         self.begun.values().map(Vec::len).sum()
     }
 
     /// Whether it keeps no more than it may.
     #[cfg(test)]
     pub fn is_within_bounds(&self) -> bool {
-        self.len() <= MAX_STUBS
+        self.kept() <= MAX_STUBS && self.begun.len() <= MAX_BEGUN
     }
 }
 

@@ -151,6 +151,15 @@ enum Said {
 }
 
 impl Pipes {
+    /// Bytes that are kept, about.
+    pub fn kept(&self) -> usize {
+        /// What an entry of a small map takes with its name and its share of the map.
+        const ENTRY: usize = 128;
+        let entries = self.candidates.len() + self.asked.len() + self.trees.len();
+        let pipes: usize = self.open.values().map(|pipe| ENTRY + pipe.rpc.kept()).sum();
+        (entries + self.said.len() + self.carried.len()) * ENTRY + pipes
+    }
+
     /// A tree was connected.
     pub fn connect(&mut self, tree: Tree, share: Share) {
         if self.trees.len() < MAX_TREES || self.trees.contains_key(&tree) {

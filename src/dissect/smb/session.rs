@@ -93,6 +93,11 @@ impl Dissector for Session {
     fn finish(&mut self, found: &mut Vec<Claim>) {
         self.pipes.finish(found);
     }
+
+    fn kept(&self) -> usize {
+        let pending: usize = self.streams.iter().map(|stream| stream.pending.len()).sum();
+        pending + self.pipes.kept()
+    }
 }
 
 /// A message without its frame, by version.
