@@ -1,8 +1,11 @@
 //! Transfers that two hosts agreed on: FTP data connections, TFTP transfers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use crate::dissect::Role;
 use crate::model::evidence::Assignment;
@@ -66,7 +69,7 @@ type Place = (IpAddr, IpProtocol, u16);
 /// The transfers that were agreed on, by where they will arrive.
 #[derive(Debug, Default)]
 pub struct Appointments {
-    places: BTreeMap<Place, VecDeque<Appointment>>,
+    places: HashMap<Place, VecDeque<Appointment>, RandomState>,
     /// The place of each that is kept, in the order in which they were made.
     order: VecDeque<Place>,
 }

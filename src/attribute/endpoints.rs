@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use crate::attribute::appointments::Appointments;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::label::EvidenceKind;
@@ -103,9 +106,9 @@ type Place = (IpAddr, IpProtocol, u16);
 /// Everything learned about endpoints.
 #[derive(Debug, Default)]
 pub struct EndpointMap {
-    ports: BTreeMap<Place, Vec<Tenant>>,
+    ports: HashMap<Place, Vec<Tenant>, RandomState>,
     /// Where each interface of a server was last said to live.
-    homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
+    homes: HashMap<(IpAddr, IpProtocol, Interface), Vec<u16>, RandomState>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
     tenants: usize,
     /// Transfers that hosts agreed on.
@@ -167,7 +170,7 @@ impl EndpointMap {
         if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
-        let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
+        let lives_at = |map: &HashMap<Place, Vec<Tenant>, RandomState>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
                 .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
         };
@@ -218,7 +221,9 @@ impl EndpointMap {
     /// The map as rows: by server, protocol and port, then by when it was learned.
     pub fn rows(&self) -> Vec<EndpointRow> {
         let mut rows = Vec::new();
-        for ((server, protocol, port), tenants) in &self.ports {
+        let mut ports: Vec<_> = self.ports.iter().collect();
+        ports.sort_unstable_by_key(|(place, _)| **place);
+        for ((server, protocol, port), tenants) in ports {
             for tenant in tenants {
                 let row = EndpointRow {
                     server: *server,
