@@ -1,8 +1,11 @@
 //! Transfers that two hosts agreed on: FTP data connections, TFTP transfers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use crate::dissect::Role;
 use crate::model::evidence::Assignment;
@@ -68,7 +71,7 @@ type Place = (IpAddr, IpProtocol, u16);
 pub struct Appointments {
     /// How many are kept.
     bound: usize,
-    places: BTreeMap<Place, VecDeque<Appointment>>,
+    places: HashMap<Place, VecDeque<Appointment>, RandomState>,
     /// The place of each that is kept, in the order in which they were made.
     order: VecDeque<Place>,
 }
@@ -84,7 +87,7 @@ impl Appointments {
     pub fn within(bound: usize) -> Appointments {
         Appointments {
             bound,
-            places: BTreeMap::new(),
+            places: HashMap::default(),
             order: VecDeque::new(),
         }
     }

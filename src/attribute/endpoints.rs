@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use crate::attribute::appointments::{Appointments, MAX_APPOINTMENTS};
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::hosts::Hosts;
-use crate::attribute::instances::Instances;
+use crate::attribute::instances::{Instances, MAX_INSTANCES};
 use crate::attribute::label::EvidenceKind;
 use crate::catalog::{Catalog, ServiceId};
 use crate::model::evidence::Endpoint;
@@ -135,9 +138,9 @@ pub struct EndpointMap {
     ports_of: BTreeMap<IpAddr, usize>,
     hearsay: BTreeMap<Place, Vec<Hearsay>>,
     words: usize,
-    ports: BTreeMap<Place, Vec<Tenant>>,
+    ports: HashMap<Place, Vec<Tenant>, RandomState>,
     /// Where each interface of a server was last said to live.
-    homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
+    homes: HashMap<(IpAddr, IpProtocol, Interface), Vec<u16>, RandomState>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
     tenants: usize,
     /// Transfers that hosts agreed on.
@@ -177,13 +180,13 @@ impl EndpointMap {
             ports_of: BTreeMap::new(),
             hearsay: BTreeMap::new(),
             words: 0,
-            ports: BTreeMap::new(),
-            homes: BTreeMap::new(),
+            ports: HashMap::default(),
+            homes: HashMap::default(),
             pipes: BTreeMap::new(),
             tenants: 0,
             appointments: Appointments::within(MAX_APPOINTMENTS / share),
-            instances: Instances::default(),
-            hosts: Hosts::default(),
+            instances: Instances::within(MAX_INSTANCES / share),
+            hosts: Hosts::with_share(share),
             given_up: 0,
         }
     }
@@ -233,7 +236,7 @@ impl EndpointMap {
         if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
-        let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
+        let lives_at = |map: &HashMap<Place, Vec<Tenant>, RandomState>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
                 .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
         };
@@ -318,7 +321,9 @@ impl EndpointMap {
     /// The map as rows: by server, protocol and port, then by when it was learned.
     pub fn rows(&self) -> Vec<EndpointRow> {
         let mut rows = Vec::new();
-        for ((server, protocol, port), tenants) in &self.ports {
+        let mut ports: Vec<_> = self.ports.iter().collect();
+        ports.sort_unstable_by_key(|(place, _)| **place);
+        for ((server, protocol, port), tenants) in ports {
             for tenant in tenants {
                 let row = EndpointRow {
                     server: *server,

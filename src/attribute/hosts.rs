@@ -69,8 +69,10 @@ pub struct Listener {
 type Place = (IpAddr, IpProtocol, u16);
 
 /// What is known of hosts, from all flows so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hosts {
+    /// The bounds on hosts and listeners are this many times smaller.
+    share: usize,
     hosts: BTreeMap<IpAddr, Vec<Clue>>,
     listeners: BTreeMap<Place, Listener>,
     /// Clues that did not fit the bounds.
@@ -78,6 +80,16 @@ pub struct Hosts {
 }
 
 impl Hosts {
+    /// What keeps one of `share` parts of the hosts and listeners that may be kept.
+    pub fn with_share(share: usize) -> Hosts {
+        Hosts {
+            share,
+            hosts: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            given_up: 0,
+        }
+    }
+
     /// Learns from a flow of which `client` sends as the client.
     pub fn learn(&mut self, flow: &EndedFlow, client: Direction, catalog: &Catalog) {
         let server = flow.sender(client.reversed());
@@ -155,7 +167,7 @@ impl Hosts {
     }
 
     fn add(&mut self, host: IpAddr, clue: Clue) {
-        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS {
+        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS / self.share {
             self.given_up += 1;
             return;
         }
@@ -173,7 +185,8 @@ impl Hosts {
 
     fn listens(&mut self, server: Peer, protocol: IpProtocol, listener: Listener) {
         let place = (server.address, protocol, server.port);
-        if self.listeners.len() < MAX_LISTENERS || self.listeners.contains_key(&place) {
+        if self.listeners.len() < MAX_LISTENERS / self.share || self.listeners.contains_key(&place)
+        {
             self.listeners.entry(place).or_insert(listener);
         } else {
             self.given_up += 1;

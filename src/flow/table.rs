@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::flow::ended::{EndedFlow, Rank, State};
+use crate::flow::index::Index;
 use crate::flow::key::{FlowKey, Way};
-use crate::flow::open::{Allowance, CLOSED, MAX_EVIDENCE, OpenFlow, SILENCES, TooMany};
+use crate::flow::open::{Allowance, CLOSED, Ear, MAX_EVIDENCE, OpenFlow, SILENCES, TooMany};
+use crate::flow::slots::Slots;
 use crate::flow::talk::Interest;
 use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, Tunnel};
@@ -76,12 +77,29 @@ impl GivenUp {
     }
 }
 
+/// What a table holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Flows that are going on.
+    pub flows: u64,
+    /// Bytes of memory that they take: all of the table, and the streams whose payload is followed.
+    /// What dissectors keep of the payload, and evidence, come on top.
+    pub bytes: u64,
+}
+
+impl Held {
+    /// Adds what another table holds.
+    pub fn add(&mut self, other: Held) {
+        self.flows += other.flows;
+        self.bytes += other.bytes;
+    }
+}
+
 /// One part of all flows.
 pub struct FlowTable {
     hash: RandomState,
-    index: HashTable<Place>,
-    flows: Vec<Option<OpenFlow>>,
-    free: Vec<u32>,
+    index: Index,
+    flows: Slots,
     /// Flows by when to look whether they have fallen silent, one queue for each length of silence.
     /// A flow that has not is put back: nothing is moved when a packet comes.
     queues: [VecDeque<Due>; 4],
@@ -96,31 +114,13 @@ pub struct FlowTable {
     claims: Vec<Claim>,
 }
 
-/// Where a flow is: the index grows and is searched without a look at the flows themselves.
-#[derive(Clone, Copy)]
-struct Place {
-    tag: u32,
-    slot: u32,
-}
-
-impl Place {
-    /// What the index knows of the hash of a flow. It takes bits from both ends of what it is
-    /// given, so both ends get all that is known.
-    fn spread(tag: u32) -> u64 {
-        u64::from(tag) << 32 | u64::from(tag)
-    }
-
-    fn hash(&self) -> u64 {
-        Place::spread(self.tag)
-    }
-}
-
-/// A packet that is about to come, looked up.
+/// A packet that is about to come.
 #[derive(Clone, Copy)]
 pub struct Expected {
     key: FlowKey,
     way: Way,
     tag: u32,
+    /// Where its flow is, if that was looked up.
     slot: Option<u32>,
 }
 
@@ -147,9 +147,8 @@ impl FlowTable {
     pub fn new(bounds: Bounds) -> FlowTable {
         FlowTable {
             hash: RandomState::default(),
-            index: HashTable::new(),
-            flows: Vec::new(),
-            free: Vec::new(),
+            index: Index::default(),
+            flows: Slots::default(),
             queues: Default::default(),
             next_serial: 0,
             allowance: Allowance {
@@ -164,27 +163,31 @@ impl FlowTable {
         }
     }
 
-    /// Looks for the flow of a packet that is about to come, by its hash alone.
+    /// A packet is about to come. To have its flow in the cache by then, its place is to be
+    /// [touched](FlowTable::touch_place), then the flow itself [looked up](FlowTable::look_up).
     ///
-    /// Of several packets in a row the processor then waits for all places at once instead of one
-    /// by one, and likewise for the flows, if all of them are [touched](FlowTable::touch) next.
+    /// If each of these is done for several packets in a row, the processor waits for all of their
+    /// places at once, then for all of their flows, instead of for one after the other.
     pub fn expect(&self, packet: &Packet) -> Expected {
         let (key, way) = FlowKey::of(&packet.tuple);
-        let tag = key.hash(&self.hash) as u32;
-        let place = (self.index).find(Place::spread(tag), |place| place.tag == tag);
         Expected {
             key,
             way,
-            tag,
-            slot: place.map(|place| place.slot),
+            tag: key.hash(&self.hash) as u32,
+            slot: None,
         }
     }
 
-    /// Looks at the flow that is expected, so that it is in the cache once its packet comes.
-    pub fn touch(&self, expected: &Expected) {
-        if let Some(slot) = expected.slot {
-            let flow = self.flows[slot as usize].as_ref();
-            std::hint::black_box(flow.map(|flow| (flow.end(), flow.is_listened_to())));
+    /// Reads where the flow's place is.
+    pub fn touch_place(&self, expected: &Expected) {
+        self.index.touch(expected.tag);
+    }
+
+    /// Looks the flow up by its hash alone, and reads it.
+    pub fn look_up(&self, expected: &mut Expected) {
+        expected.slot = self.index.find(expected.tag, |_| true);
+        if let Some(flow) = expected.slot.and_then(|slot| self.flows.get(slot)) {
+            flow.touch();
         }
     }
 
@@ -230,9 +233,10 @@ impl FlowTable {
     /// The capture is over: what payload still proves goes to `out`. Gives back which flows are
     /// left, each to be [taken](FlowTable::take) once.
     pub fn finish(&mut self, out: &mut Outcome) -> Vec<(Rank, u32)> {
-        let slots = 0..self.flows.len() as u32;
-        let left: Vec<u32> = slots.filter(|slot| self.is_used(*slot)).collect();
-        (left.into_iter())
+        // There are many flows now in other places at once; these are not needed any more.
+        self.index = Index::default();
+        self.queues = Default::default();
+        (self.flows.used().into_iter())
             .map(|slot| {
                 self.stop_listening(slot, out);
                 (self.flow(slot).rank(), slot)
@@ -252,10 +256,25 @@ impl FlowTable {
     ///
     /// If it is taken twice.
     pub fn take(&mut self, slot: u32) -> EndedFlow {
-        let flow = self.flows[slot as usize].take();
+        let flow = self.flows.take(slot);
         let flow = flow.expect("each is taken once");
         self.evidence -= flow.evidence_len();
         flow.into_ended(Some(State::Open))
+    }
+
+    /// What it holds at the moment.
+    pub fn held(&self) -> Held {
+        let in_line: usize = self.queues.iter().map(VecDeque::capacity).sum();
+        let talks = self.bounds.talks.saturating_sub(self.allowance.talks);
+        let bytes = self.flows.bytes()
+            + self.index.bytes()
+            + in_line * size_of::<Due>()
+            + talks * Ear::BYTES
+            + self.allowance.kept;
+        Held {
+            flows: self.index.len() as u64,
+            bytes: bytes as u64,
+        }
     }
 
     /// What had to be given up so far.
@@ -265,26 +284,15 @@ impl FlowTable {
 
     fn find(&self, packet: &Packet, expected: &Expected) -> Option<u32> {
         let is_it = |slot: u32| {
-            let flow = self.flows[slot as usize].as_ref();
+            let flow = self.flows.get(slot);
             flow.is_some_and(|flow| flow.is_of(&expected.key, packet))
         };
         // Nearly always it is the one. Else another has the same hash, or it began or ended since.
-        if let Some(slot) = expected.slot.filter(|slot| is_it(*slot)) {
-            return Some(slot);
-        }
-        let is_its = |place: &Place| place.tag == expected.tag && is_it(place.slot);
-        let place = (self.index).find(Place::spread(expected.tag), is_its)?;
-        Some(place.slot)
+        (expected.slot.filter(|slot| is_it(*slot))).or_else(|| self.index.find(expected.tag, is_it))
     }
 
     fn flow(&self, slot: u32) -> &OpenFlow {
-        self.flows[slot as usize]
-            .as_ref()
-            .expect("an indexed slot is in use until its flow ends")
-    }
-
-    fn is_used(&self, slot: u32) -> bool {
-        self.flows[slot as usize].is_some()
+        (self.flows.get(slot)).expect("a slot in the index is in use until its flow ends")
     }
 
     /// Whether a packet belongs to the flow in `slot`, or comes too late or opens another.
@@ -300,21 +308,14 @@ impl FlowTable {
         let serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
         let flow = OpenFlow::begin(expected.key, expected.way, serial, packet);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.flows.push(None);
-            u32::try_from(self.flows.len() - 1).expect("the bound on flows is far below 2^32")
-        });
-        self.flows[slot as usize] = Some(flow);
+        let slot = self.flows.put(flow);
         self.put_in_line(slot);
-        let tag = expected.tag;
-        (self.index).insert_unique(Place::spread(tag), Place { tag, slot }, Place::hash);
+        self.index.insert(expected.tag, slot);
         slot
     }
 
     fn add(&mut self, slot: u32, packet: &Packet, payload: &[u8], way: Way, out: &mut Outcome) {
-        let flow = self.flows[slot as usize]
-            .as_mut()
-            .expect("the slot was found or opened for this packet");
+        let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
         let way = flow.direction(way);
         let waits_in = flow.queue();
         flow.count(way, packet);
@@ -342,9 +343,7 @@ impl FlowTable {
             self.give_up_a_talk(|(is_probing, kept)| (is_probing, kept), out);
         }
         let room = self.room();
-        let flow = self.flows[slot as usize]
-            .as_mut()
-            .expect("the slot was found or opened for this packet");
+        let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
         let was_listened_to = flow.is_listened_to();
         let kept_claims = flow.evidence_len();
         let (allowance, claims) = (&mut self.allowance, &mut self.claims);
@@ -411,7 +410,7 @@ impl FlowTable {
     }
 
     fn burden(&self, slot: u32, serial: u32) -> Option<(bool, usize)> {
-        let flow = self.flows[slot as usize].as_ref()?;
+        let flow = self.flows.get(slot)?;
         (flow.serial() == serial).then(|| flow.burden()).flatten()
     }
 
@@ -424,9 +423,7 @@ impl FlowTable {
     /// Takes what the payload of the flow in `slot` still proves, and follows it no more.
     fn stop_listening(&mut self, slot: u32, out: &mut Outcome) {
         let room = self.room();
-        let flow = self.flows[slot as usize]
-            .as_mut()
-            .expect("only flows in use are listened to");
+        let flow = self.flows.get_mut(slot).expect("it is in use");
         let Some(ear) = flow.stop_listening(&mut self.allowance) else {
             return;
         };
@@ -441,22 +438,17 @@ impl FlowTable {
     /// Reports the flow in `slot`, as standing in `state`, or as its own end says.
     fn end(&mut self, slot: u32, state: Option<State>, out: &mut Outcome) {
         self.stop_listening(slot, out);
-        let flow = self.flows[slot as usize]
-            .take()
-            .expect("only flows in use are ended");
+        let flow = self.flows.take(slot).expect("only flows in use are ended");
         let tag = flow.key().hash(&self.hash) as u32;
-        let is_it = |place: &Place| place.slot == slot;
-        if let Ok(entry) = self.index.find_entry(Place::spread(tag), is_it) {
-            entry.remove();
-        }
-        self.free.push(slot);
+        self.index.remove(tag, slot);
         self.evidence -= flow.evidence_len();
         out.ended.push(flow.into_ended(state));
     }
 
     /// Whether the flow that was put in line is still going on.
     fn is_current(&self, due: &Due) -> bool {
-        (self.flows[due.slot as usize].as_ref()).is_some_and(|flow| flow.serial() == due.serial)
+        let flow = self.flows.get(due.slot);
+        flow.is_some_and(|flow| flow.serial() == due.serial)
     }
 
     /// Puts a flow in line behind those that were heard before it.
@@ -499,4 +491,4 @@ impl FlowTable {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::flow) mod tests;

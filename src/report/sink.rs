@@ -68,9 +68,8 @@ enum Rows {
     Endpoints,
 }
 
-#[derive(Default)]
 struct Flows {
-    ndjson: Ndjson,
+    ndjson: Ndjson<LabelledFlow>,
     page: Vec<FlowCells>,
     begun: bool,
 }
@@ -129,6 +128,16 @@ impl Sink {
     }
 }
 
+impl Default for Flows {
+    fn default() -> Flows {
+        Flows {
+            ndjson: Ndjson::new(FLOW),
+            page: Vec::new(),
+            begun: false,
+        }
+    }
+}
+
 impl Flows {
     fn add(
         &mut self,
@@ -140,7 +149,7 @@ impl Flows {
     ) -> io::Result<()> {
         let context = context.within(flow.flow.first_frame.capture);
         match (format, pace) {
-            (Format::Ndjson, _) => self.ndjson.row(out, context, FLOW, flow)?,
+            (Format::Ndjson, _) => self.ndjson.row(out, context, flow)?,
             (Format::Csv, _) => {
                 self.begin(out)?;
                 csv::row(out, context, FLOW, flow)?;
@@ -190,14 +199,14 @@ fn all<R>(
     out: &mut impl Write,
     format: Format,
     context: Context,
-    columns: &[Column<R>],
+    columns: &'static [Column<R>],
     rows: &[R],
     table: fn(Context, Width, &[R]) -> String,
 ) -> io::Result<()> {
     match format {
         Format::Ndjson => {
-            let mut ndjson = Ndjson::default();
-            (rows.iter()).try_for_each(|row| ndjson.row(out, context, columns, row))
+            let mut ndjson = Ndjson::new(columns);
+            (rows.iter()).try_for_each(|row| ndjson.row(out, context, row))
         }
         Format::Csv => {
             csv::header(out, columns)?;

@@ -29,7 +29,7 @@ impl Dissector for Connection {
         let mut bytes = Reader::little(bytes);
         while let Some(header) = next(stream, &mut bytes, from, association) {
             association.see(from, &header, &stream.pending, found);
-            stream.pending.clear();
+            stream.clear();
         }
         if stream.lost() > MAX_LOST {
             association.finish(found);

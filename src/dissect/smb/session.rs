@@ -75,7 +75,7 @@ impl Dissector for Session {
                 }
                 None => {}
             }
-            stream.pending.clear();
+            stream.clear();
         }
         if stream.lost() > MAX_LOST {
             pipes.finish(found);
@@ -622,5 +622,17 @@ mod tests {
             message[20..24].copy_from_slice(&next.to_le_bytes());
             claims(&[(from, framed(&message))]);
         }
+    }
+
+    #[test]
+    fn of_a_file_that_is_copied_only_the_head_is_kept() {
+        let mut session = Session::default();
+        for (from, bytes) in [two::read(4), two::was_read(4, &[7; 60_000])] {
+            session.feed(from, &bytes[..bytes.len() - 1], &mut Vec::new());
+            let kept = &session.streams[from.index()];
+            assert!(kept.pending.len() <= HEAD_LEN, "{}", kept.pending.len());
+            session.feed(from, &bytes[bytes.len() - 1..], &mut Vec::new());
+        }
+        assert!(session.streams.iter().all(|stream| stream.lost() == 0));
     }
 }

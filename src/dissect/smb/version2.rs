@@ -1,6 +1,7 @@
 //! Messages of SMB 2 and 3 (MS-SMB2 2.2), as far as they are about pipes.
 
 use crate::dissect::read::{Reader, Short};
+use crate::dissect::rpc::pdu;
 use crate::dissect::smb::clues;
 use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
 use crate::dissect::{names, ntlm};
@@ -116,9 +117,10 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         _ if header.next != 0 => true,
         (command::NEGOTIATE | command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
         (command::CREATE | command::IOCTL, _) => true,
-        (command::READ, Kind::Answer) => {
-            matches!(pipes.asked(header.exchange), Some(Asked::Read(_)))
-        }
+        (command::READ, Kind::Answer) => match pipes.asked(header.exchange) {
+            Some(Asked::Read(file)) => may_be_of_a_pipe(*file, head, pipes),
+            _ => false,
+        },
         (command::WRITE, Kind::Request) => {
             let chain = Chain::new(&header);
             let written = write(head, &chain);
@@ -127,6 +129,24 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether what was read may be a pipe's. All but the beginning of a file copied is passed over.
+fn may_be_of_a_pipe(file: File, head: &[u8], pipes: &Pipes) -> bool {
+    match beginning_of_read(head) {
+        Ok(data) => data.len() < pdu::HEADER_LEN || pipes.follows(file, data),
+        Err(Short) => true,
+    }
+}
+
+/// The first bytes that were read (MS-SMB2 2.2.20), as far as they are in `head`.
+fn beginning_of_read(head: &[u8]) -> Result<&[u8], Short> {
+    let mut body = Reader::little(head);
+    body.skip(HEADER_LEN)?;
+    body.skip(2)?;
+    let mut data = Reader::little(head);
+    data.skip(body.u8()?.into())?;
+    Ok(data.rest())
 }
 
 /// Takes a message, with those that are chained to it: as much of it as was kept of `len` bytes
