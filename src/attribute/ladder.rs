@@ -193,9 +193,17 @@ impl Ladder<'_> {
         map: &EndpointMap,
     ) -> (Option<ServiceId>, Vec<ServiceId>) {
         let (server, speaks) = (appointment.server, appointment.by.protocol);
-        let uses: Vec<&PortUse> = (self.catalog.port(protocol, server.port).iter())
-            .filter(|known| !known.quirk && known.may_speak(speaks))
-            .collect();
+        let speaking = |protocol: IpProtocol| -> Vec<&PortUse> {
+            (self.catalog.port(protocol, server.port).iter())
+                .filter(|known| !known.quirk && known.may_speak(speaks))
+                .collect()
+        };
+        // What was agreed on over TCP may go over UDP, as RTSP's media do.
+        let (protocol, uses) = [protocol, IpProtocol::TCP]
+            .map(|protocol| (protocol, speaking(protocol)))
+            .into_iter()
+            .find(|(_, uses)| !uses.is_empty())
+            .unwrap_or((protocol, Vec::new()));
         let listener = uses.iter().find(|known| known.listener);
         match listener {
             Some(listener)
