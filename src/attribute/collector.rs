@@ -163,7 +163,8 @@ impl<'a> Collector<'a> {
                     address: host.address,
                     port,
                 };
-                let appointment = Appointment::new(by, frame, server, other, role, time);
+                let negotiator = (server, tuple.protocol);
+                let appointment = Appointment::new(by, frame, negotiator, other, role, time);
                 map.appointments.make(listener, protocol, appointment);
             }
             _ => {}

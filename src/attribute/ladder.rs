@@ -148,14 +148,16 @@ impl Ladder<'_> {
         })
     }
 
-    /// The flow was agreed on by another: an FTP data connection, a TFTP transfer.
+    /// The flow was agreed on by another: an FTP data connection, a TFTP transfer, a call of PPTP.
     fn by_appointment(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
         let (listener, guest) = (case.server, case.flow.sender(case.client));
         let protocol = case.flow.tuple.protocol;
         let meets = |guest: Peer, listener: Peer| {
             (map.appointments).find(guest.address, listener, protocol, case.flow.start)
         };
-        let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
+        let appointment = meets(guest, listener)
+            .or_else(|| meets(listener, guest))
+            .or_else(|| map.appointments.find_call(case.flow))?;
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
             return None;
         }
@@ -167,10 +169,15 @@ impl Ladder<'_> {
             return None;
         }
         let application = appointment.by.application;
-        let (service, candidates) = self.owner(appointment, protocol, map);
+        let (service, candidates) = self.owner(appointment, map);
+        let place = Peer {
+            // A call's id stands in the place of a port.
+            port: (case.flow.gre_key).map_or(listener.port, |id| id as u16),
+            ..listener
+        };
         let ground = Ground {
             kind: EvidenceKind::Assigned(appointment.by),
-            value: listener_text(case.server, protocol),
+            value: listener_text(place, protocol),
             name: None,
             frame: Some(appointment.frame),
         };
@@ -189,26 +196,17 @@ impl Ladder<'_> {
     fn owner(
         &self,
         appointment: &Appointment,
-        protocol: IpProtocol,
         map: &EndpointMap,
     ) -> (Option<ServiceId>, Vec<ServiceId>) {
         let (server, speaks) = (appointment.server, appointment.by.protocol);
-        let speaking = |protocol: IpProtocol| -> Vec<&PortUse> {
-            (self.catalog.port(protocol, server.port).iter())
-                .filter(|known| !known.quirk && known.may_speak(speaks))
-                .collect()
-        };
-        // What was agreed on over TCP may go over UDP, as RTSP's media do.
-        let (protocol, uses) = [protocol, IpProtocol::TCP]
-            .map(|protocol| (protocol, speaking(protocol)))
-            .into_iter()
-            .find(|(_, uses)| !uses.is_empty())
-            .unwrap_or((protocol, Vec::new()));
+        let uses: Vec<&PortUse> = (self.catalog.port(appointment.over, server.port).iter())
+            .filter(|known| !known.quirk && known.may_speak(speaks))
+            .collect();
         let listener = uses.iter().find(|known| known.listener);
         match listener {
             Some(listener)
                 if self.networks.contains(server.address)
-                    && doubt(server, protocol, map).is_none() =>
+                    && doubt(server, appointment.over, map).is_none() =>
             {
                 let others = uses.iter().map(|known| known.service);
                 (

@@ -41,7 +41,7 @@ mod nntp;
 mod ntlm;
 mod ntp;
 mod pop3;
-mod pptp;
+pub mod pptp;
 mod quic;
 mod radius;
 mod rdp;
@@ -49,6 +49,8 @@ pub mod read;
 pub mod rpc;
 pub mod rpc_http;
 mod rtsp;
+#[cfg(test)]
+mod samples;
 mod sip;
 pub mod smb;
 mod smtp;

@@ -40,9 +40,9 @@ pub enum Endpoint {
     Port {
         /// The address that the answer named, if any.
         address: Option<IpAddr>,
-        /// TCP or UDP.
+        /// TCP or UDP; GRE for a call of PPTP.
         protocol: IpProtocol,
-        /// The port; never 0.
+        /// The port, never 0; of GRE the call id.
         port: u16,
     },
     /// A named pipe, lower case, without `\PIPE\`.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attribute::label::Basis;
-use crate::dissect::{ftp, rpc, ssh, tls};
+use crate::dissect::{ftp, pptp, rpc, ssh, tls};
 use crate::flow::ended::State;
 use crate::model::evidence::{Assignment, Evidence};
 use crate::model::five_tuple::IpProtocol;
@@ -488,6 +488,75 @@ fn a_data_connection_that_ftp_arranged_belongs_to_ftp() {
         ("MSFtpSvc", Basis::Endpoint)
     );
     assert_eq!(labels[1].0, "-", "nobody else was invited");
+}
+
+/// A flow of GRE between the same hosts as those of CLIENT, whose first packet, from the client or
+/// the server, carries this call id.
+fn call(number: u64, from: Direction, id: u32) -> EndedFlow {
+    let mut flow = flow(number, CLIENT, 0, &[]);
+    flow.tuple.protocol = IpProtocol::GRE;
+    flow.tuple.source.port = 0;
+    flow.client = None;
+    flow.gre_key = Some(id);
+    if from == Direction::Reverse {
+        flow.tuple = flow.tuple.reversed();
+    }
+    flow
+}
+
+#[test]
+fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
+    let chosen = |id: u16, listener: Direction| Claim::Assigned {
+        by: pptp::CALL,
+        at: Endpoint::Port {
+            address: None,
+            protocol: IpProtocol::GRE,
+            port: id,
+        },
+        listener,
+    };
+    // Two calls between the same hosts, with an id for each way.
+    let findings = vec![
+        finding(1, 1723, chosen(16, Direction::Forward)),
+        finding(2, 1723, chosen(7, Direction::Reverse)),
+        finding(3, 1723, chosen(17, Direction::Forward)),
+        finding(4, 1723, chosen(8, Direction::Reverse)),
+    ];
+    let catalog = Catalog::built_in();
+    let networks = Networks::default();
+    let mut collector = Collector::new(&catalog, &networks, Hold::ToTheEnd);
+    findings
+        .into_iter()
+        .for_each(|finding| collector.learn(finding));
+    let mut judge = |flow: EndedFlow| {
+        let mut labelled = None;
+        collector.ended(flow, &mut |flow| labelled = Some(flow));
+        let labelled = labelled.expect("a flow of GRE waits for nothing");
+        let frame = labelled
+            .label
+            .evidence
+            .first()
+            .and_then(|ground| ground.frame);
+        (
+            labelled.label.basis,
+            labelled.flow.sender(labelled.client).address.to_string(),
+            frame.map(|frame| frame.number),
+        )
+    };
+    for (from, id, frame) in [
+        (Direction::Forward, 7, 2),
+        (Direction::Reverse, 16, 1),
+        (Direction::Forward, 8, 4),
+        (Direction::Reverse, 17, 3),
+    ] {
+        let (basis, client, proof) = judge(call(9, from, id));
+        assert_eq!((basis, proof), (Basis::Endpoint, Some(frame)), "call {id}");
+        assert_eq!(client, CLIENT, "who dialled in is the client");
+    }
+    // The id of the other way, or of nobody.
+    for id in [16, 99] {
+        assert_eq!(judge(call(9, Direction::Forward, id)).0, Basis::IpProtocol);
+    }
 }
 
 #[test]
