@@ -1,13 +1,11 @@
-//! Transfers that two hosts agreed on: FTP data connections, TFTP transfers.
+//! Transfers that two hosts agreed on: FTP data connections, TFTP transfers, calls of PPTP.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use crate::dissect::Role;
+use crate::flow::ended::EndedFlow;
 use crate::model::evidence::Assignment;
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
@@ -23,6 +21,9 @@ pub const MAX_AT_ONE_PLACE: usize = 64;
 /// long for one, and TFTP clients repeat themselves well within it.
 const VALID: Duration = Duration::from_secs(120);
 
+/// How long a call may last: until who dialled in hangs up. A day is what administrators allow.
+const CALL_VALID: Duration = Duration::from_secs(24 * 3600);
+
 /// How much earlier than the words that arranged it a connection may be captured.
 const OVERTAKEN: Duration = Duration::from_secs(1);
 
@@ -35,6 +36,8 @@ pub struct Appointment {
     pub frame: Frame,
     /// The server of the negotiating flow.
     pub server: Peer,
+    /// What carried the negotiation: TCP or UDP.
+    pub over: IpProtocol,
     /// The host that will connect to the endpoint.
     pub guest: IpAddr,
     /// Who waits at the endpoint: the client or the server of the negotiating flow.
@@ -48,15 +51,17 @@ impl Appointment {
     pub fn new(
         by: Assignment,
         frame: Frame,
-        server: Peer,
+        server: (Peer, IpProtocol),
         guest: Peer,
         awaited_by: Role,
         time: Timestamp,
     ) -> Appointment {
+        let (server, over) = server;
         Appointment {
             by,
             frame,
             server,
+            over,
             guest: guest.address,
             awaited_by,
             time,
@@ -67,31 +72,14 @@ impl Appointment {
 type Place = (IpAddr, IpProtocol, u16);
 
 /// The transfers that were agreed on, by where they will arrive.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Appointments {
-    /// How many are kept.
-    bound: usize,
-    places: HashMap<Place, VecDeque<Appointment>, RandomState>,
+    places: BTreeMap<Place, VecDeque<Appointment>>,
     /// The place of each that is kept, in the order in which they were made.
     order: VecDeque<Place>,
 }
 
-impl Default for Appointments {
-    fn default() -> Appointments {
-        Appointments::within(MAX_APPOINTMENTS)
-    }
-}
-
 impl Appointments {
-    /// At most so many.
-    pub fn within(bound: usize) -> Appointments {
-        Appointments {
-            bound,
-            places: HashMap::default(),
-            order: VecDeque::new(),
-        }
-    }
-
     /// Learns that a transfer will reach `listener`.
     pub fn make(&mut self, listener: Peer, protocol: IpProtocol, appointment: Appointment) {
         let place = (listener.address, protocol, listener.port);
@@ -103,7 +91,7 @@ impl Appointments {
             return;
         }
         self.order.push_back(place);
-        if self.order.len() > self.bound {
+        if self.order.len() > MAX_APPOINTMENTS {
             self.forget_oldest();
         }
     }
@@ -116,12 +104,35 @@ impl Appointments {
         protocol: IpProtocol,
         moment: Timestamp,
     ) -> Option<&Appointment> {
+        self.find_within(VALID, guest, listener, protocol, moment)
+    }
+
+    /// The call that a flow of GRE began with: its first packet carries the id that the receiver
+    /// chose, which stands in the place of a port.
+    pub fn find_call(&self, flow: &EndedFlow) -> Option<&Appointment> {
+        let id = u16::try_from(flow.gre_key?).ok()?;
+        let listener = Peer {
+            port: id,
+            ..flow.tuple.destination
+        };
+        let (guest, protocol) = (flow.tuple.source.address, flow.tuple.protocol);
+        self.find_within(CALL_VALID, guest, listener, protocol, flow.start)
+    }
+
+    fn find_within(
+        &self,
+        valid: Duration,
+        guest: IpAddr,
+        listener: Peer,
+        protocol: IpProtocol,
+        moment: Timestamp,
+    ) -> Option<&Appointment> {
         let here = self
             .places
             .get(&(listener.address, protocol, listener.port))?;
         here.iter().rev().find(|made| {
             made.guest == guest
-                && moment.since(made.time) <= VALID
+                && moment.since(made.time) <= valid
                 && made.time.since(moment) <= OVERTAKEN
         })
     }
@@ -171,7 +182,7 @@ mod tests {
         Appointment::new(
             DATA,
             frame,
-            peer(9, 21),
+            (peer(9, 21), IpProtocol::TCP),
             peer(1, 50_000),
             Role::Server,
             seconds(second),

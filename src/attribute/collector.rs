@@ -4,9 +4,9 @@
 //! and after; so a flow that nothing explains yet is held back to the end of the input, within a
 //! bound.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::iter;
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
@@ -18,30 +18,19 @@ use crate::attribute::networks::Networks;
 use crate::attribute::server;
 use crate::catalog::Catalog;
 use crate::dissect::Role;
-use crate::flow::ended::{EndedFlow, State};
+use crate::flow::ended::EndedFlow;
 use crate::flow::table::Finding;
 use crate::model::evidence::{Claim, Direction, Endpoint};
-use crate::model::five_tuple::{FiveTuple, Peer, Tunnel, TunnelKind};
+use crate::model::five_tuple::{FiveTuple, Peer};
 use crate::model::uuid::{Interface, Uuid};
 
 /// How many ended flows wait for an answer that may still name them. At some 400 bytes each they
 /// stay below 100 MB; a capture with more of them loses only answers that come very late.
 pub const MAX_HELD: usize = 250_000;
 
-/// How many claims the flows that wait may have, all together: some 150 bytes each.
-pub const MAX_HELD_CLAIMS: usize = 500_000;
-
 /// The endpoint mapper's own port and that of RPC over HTTP: what is bound there does not live
 /// there alone, and the catalog knows who listens.
 const WELL_KNOWN: [u16; 4] = [135, 139, 445, 593];
-
-/// Where an endpoint mapper answers, or a pipe to it: on no other port of a host is anyone asked.
-const MAPPERS: [u16; 4] = WELL_KNOWN;
-
-/// How many tunnels may have an endpoint map of their own: addresses within a tunnel are not those
-/// outside, and whoever forges a tunnel must not speak for the hosts outside it. Each map has its
-/// share of the bounds.
-pub const MAX_REALMS: usize = 64;
 
 /// Whether flows may wait for what is learned after their end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +45,8 @@ pub enum Hold {
 pub struct Collector<'a> {
     ladder: Ladder<'a>,
     map: EndpointMap,
-    /// What was learned in tunnels, by tunnel.
-    realms: BTreeMap<Arc<Tunnel>, EndpointMap>,
-    /// Lessons from more tunnels than have a map.
-    unplaced: u64,
     hold: Hold,
     held: VecDeque<EndedFlow>,
-    /// The claims of those flows.
-    held_claims: usize,
     /// Flows that were labelled before the end, because too many were held.
     released: u64,
     next_id: u64,
@@ -75,23 +58,18 @@ impl<'a> Collector<'a> {
         Collector {
             ladder: Ladder { catalog, networks },
             map: EndpointMap::default(),
-            realms: BTreeMap::new(),
-            unplaced: 0,
             hold,
             held: VecDeque::new(),
-            held_claims: 0,
             released: 0,
             next_id: 1,
         }
     }
 
-    /// Learns what flows proved about others: of the host that was asked, on the flow that asked it.
-    /// What it says of other hosts is noted as its word, and names nothing.
+    /// Learns what flows proved about others.
     pub fn learn(&mut self, finding: Finding) {
         let Finding {
             tuple,
             client,
-            tunnel,
             evidence,
         } = finding;
         let client = client.unwrap_or_else(|| server::by_port(&tuple, self.ladder.catalog));
@@ -103,34 +81,25 @@ impl<'a> Collector<'a> {
             frame,
             time,
         };
-        let ladder = &self.ladder;
-        let catalog = ladder.catalog;
-        let Some(map) = realm(&mut self.map, &mut self.realms, tunnel) else {
-            self.unplaced += 1;
-            return;
-        };
         match evidence.claim {
-            Claim::Mapped { interface, at, .. } if MAPPERS.contains(&server.port) => {
+            Claim::Mapped { interface, at, .. } => {
                 let lesson = lesson(Export::Interface(interface), Teacher::Mapper);
-                match at {
-                    Endpoint::Pipe(pipe) => map.learn_pipe(server.address, pipe, lesson),
-                    at => learn_port(map, catalog, server, &at, lesson),
-                }
+                self.learn_mapped(server, at, lesson);
             }
-            Claim::Bound(interface)
-                if !WELL_KNOWN.contains(&server.port)
-                    && !ladder.is_of_others(tuple.protocol, server.port) =>
-            {
+            Claim::Bound(interface) if !WELL_KNOWN.contains(&server.port) => {
                 let lesson = lesson(Export::Interface(interface), Teacher::Bind);
-                map.learn(catalog, server.address, tuple.protocol, server.port, lesson);
+                let (address, port) = (server.address, server.port);
+                let catalog = self.ladder.catalog;
+                self.map
+                    .learn(catalog, address, tuple.protocol, port, lesson);
             }
             Claim::Exported {
                 class,
                 interfaces,
                 at,
-            } if MAPPERS.contains(&server.port) => {
+            } => {
                 let lesson = lesson(Export::Objects(class), Teacher::ObjectExporter);
-                learn_exported(map, catalog, server, (&at, &interfaces), lesson);
+                self.learn_exported(server, &at, &interfaces, lesson);
             }
             Claim::Hosted { field, name, at } => {
                 let Some((address, protocol, port)) = address_of(&at, server.address) else {
@@ -138,7 +107,11 @@ impl<'a> Collector<'a> {
                 };
                 // Only of itself does a server say what listens there.
                 if address == server.address {
-                    let service = catalog.sign(field, &name).and_then(|s| s.service);
+                    let service = self
+                        .ladder
+                        .catalog
+                        .sign(field, &name)
+                        .and_then(|s| s.service);
                     let instance = Instance {
                         field,
                         name,
@@ -146,7 +119,7 @@ impl<'a> Collector<'a> {
                         frame,
                         since: time,
                     };
-                    (map.instances).learn(Peer { address, port }, protocol, instance);
+                    (self.map.instances).learn(Peer { address, port }, protocol, instance);
                 }
             }
             Claim::Assigned { by, at, listener } => {
@@ -154,64 +127,72 @@ impl<'a> Collector<'a> {
                     true => (guest, server, Role::Client),
                     false => (server, guest, Role::Server),
                 };
-                // A word about a third host arranges nothing with it.
                 let Some((_, protocol, port)) = address_of(&at, host.address) else {
                     return;
                 };
-                let listener = Peer {
-                    address: host.address,
-                    port,
-                };
-                let appointment = Appointment::new(by, frame, server, other, role, time);
-                map.appointments.make(listener, protocol, appointment);
+                for address in addresses(&at, host) {
+                    let listener = Peer { address, port };
+                    let negotiator = (server, tuple.protocol);
+                    let appointment = Appointment::new(by, frame, negotiator, other, role, time);
+                    self.map.appointments.make(listener, protocol, appointment);
+                }
             }
             _ => {}
         }
     }
 
-    /// Takes a flow that has ended; gives to `out` what is labelled by now.
-    pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
-        self.learn_hosts(&flow);
-        let (client, label) = self.judge(&flow);
-        if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
-            return out(self.number(flow, client, label));
-        }
-        if flow.state == State::Unanswered && self.held.len() >= MAX_HELD / 2 {
-            // A flood of what nobody answers takes no place from those who talk.
-            self.released += 1;
-            return out(self.number(flow, client, label));
-        }
-        self.held_claims += flow.evidence.len();
-        self.held.push_back(flow);
-        while self.held.len() > MAX_HELD || self.held_claims > MAX_HELD_CLAIMS {
-            self.released += 1;
-            self.release_one(out);
+    /// The tower's own address, and the answering server's where that is another: a server with
+    /// several addresses, or one behind address translation.
+    fn learn_mapped(&mut self, server: Peer, at: Endpoint, lesson: Lesson) {
+        match &at {
+            Endpoint::Port { protocol, port, .. } => {
+                for address in addresses(&at, server) {
+                    self.map
+                        .learn(self.ladder.catalog, address, *protocol, *port, lesson);
+                }
+            }
+            Endpoint::Pipe(pipe) => self.map.learn_pipe(server.address, pipe.clone(), lesson),
         }
     }
 
-    /// Learns what a flow showed of its hosts.
-    fn learn_hosts(&mut self, flow: &EndedFlow) {
-        if flow.evidence.is_empty() && flow.handshake.is_none() {
+    /// An object exporter, and those of the interfaces asked for that only one service has: any
+    /// object has the others.
+    fn learn_exported(&mut self, server: Peer, at: &Endpoint, asked: &[Uuid], lesson: Lesson) {
+        let Endpoint::Port { protocol, port, .. } = at else {
+            return;
+        };
+        if WELL_KNOWN.contains(port) {
             return;
         }
         let catalog = self.ladder.catalog;
-        let tunnel = flow.tunnel.clone();
-        let Some(map) = realm(&mut self.map, &mut self.realms, tunnel) else {
-            self.unplaced += 1;
-            return;
-        };
-        let client = server::client_of(flow, catalog, map);
-        map.hosts.learn(flow, client, catalog);
+        // Whatever an object's interface calls its version, RPC is told 0.0.
+        let interfaces = (asked.iter().map(|uuid| Interface::new(*uuid, 0, 0)))
+            .filter(|i| (catalog.interface(*i, None)).is_some_and(|known| known.service.is_some()))
+            .map(Export::Interface);
+        let exports: Vec<Export> = iter::once(lesson.export).chain(interfaces).collect();
+        for address in addresses(at, server) {
+            for export in &exports {
+                let lesson = Lesson {
+                    export: *export,
+                    ..lesson
+                };
+                self.map.learn(catalog, address, *protocol, *port, lesson);
+            }
+        }
     }
 
-    /// Judges a flow by what was learned where it ran.
-    fn judge(&self, flow: &EndedFlow) -> (Direction, Label) {
-        match outside(flow.tunnel.as_ref()) {
-            None => self.ladder.judge(flow, &self.map),
-            Some(tunnel) => match self.realms.get(tunnel) {
-                Some(map) => self.ladder.judge(flow, map),
-                None => self.ladder.judge(flow, &EndpointMap::default()),
-            },
+    /// Takes a flow that has ended; gives to `out` what is labelled by now.
+    pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
+        let client = server::client_of(&flow, self.ladder.catalog, &self.map);
+        (self.map.hosts).learn(&flow, client, self.ladder.catalog);
+        let (client, label) = self.ladder.judge(&flow, &self.map);
+        if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
+            return out(self.number(flow, client, label));
+        }
+        self.held.push_back(flow);
+        if self.held.len() > MAX_HELD {
+            self.released += 1;
+            self.release_one(out);
         }
     }
 
@@ -233,26 +214,22 @@ impl<'a> Collector<'a> {
 
     /// The endpoint map as rows.
     pub fn endpoints(&self) -> Vec<EndpointRow> {
-        let inside = self.realms.values().flat_map(EndpointMap::rows);
-        self.map.rows().into_iter().chain(inside).collect()
+        self.map.rows()
     }
 
     /// Flows that were labelled before the end because too many were held, and answers that did
     /// not fit the map.
     pub fn given_up(&self) -> (u64, u64) {
-        let maps = iter::once(&self.map).chain(self.realms.values());
-        let unlearned: u64 = maps
-            .map(|map| map.given_up + map.hosts.given_up + map.instances.given_up)
-            .sum();
-        (self.released, self.unplaced + unlearned)
+        let map = &self.map;
+        let given_up = map.given_up + map.hosts.given_up + map.instances.given_up;
+        (self.released, given_up)
     }
 
     fn release_one(&mut self, out: &mut dyn FnMut(LabelledFlow)) {
         let Some(flow) = self.held.pop_front() else {
             return;
         };
-        self.held_claims -= flow.evidence.len();
-        let (client, label) = self.judge(&flow);
+        let (client, label) = self.ladder.judge(&flow, &self.map);
         out(self.number(flow, client, label));
     }
 
@@ -276,74 +253,11 @@ fn sides(tuple: &FiveTuple, client: Direction) -> (Peer, Peer) {
     }
 }
 
-/// The map that holds for what runs in this tunnel; none where there are too many.
-fn realm<'m>(
-    map: &'m mut EndpointMap,
-    realms: &'m mut BTreeMap<Arc<Tunnel>, EndpointMap>,
-    tunnel: Option<Arc<Tunnel>>,
-) -> Option<&'m mut EndpointMap> {
-    let Some(tunnel) = outside(tunnel.as_ref()) else {
-        return Some(map);
-    };
-    if realms.len() >= MAX_REALMS && !realms.contains_key(tunnel) {
-        return None;
-    }
-    let fresh = || EndpointMap::with_share(MAX_REALMS);
-    Some(realms.entry(tunnel.clone()).or_insert_with(fresh))
-}
-
-/// The innermost tunnel that gives addresses another meaning: what AH protects has the addresses of
-/// the packet itself.
-fn outside(mut tunnel: Option<&Arc<Tunnel>>) -> Option<&Arc<Tunnel>> {
-    while let Some(known) = tunnel
-        && known.kind == TunnelKind::Ah
-    {
-        tunnel = known.within.as_ref();
-    }
-    tunnel
-}
-
-/// Learns a port of `server` by its own word, whatever address it gives itself: it may have several,
-/// or be behind address translation. Of the address that it names, if that is another, it is hearsay.
-fn learn_port(
-    map: &mut EndpointMap,
-    catalog: &Catalog,
-    server: Peer,
-    at: &Endpoint,
-    lesson: Lesson,
-) {
-    let Some((named, protocol, port)) = address_of(at, server.address) else {
-        return;
-    };
-    map.learn(catalog, server.address, protocol, port, lesson);
-    if named != server.address {
-        map.hear(catalog, (named, protocol, port), server.address, lesson);
-    }
-}
-
-/// An object exporter, and those of the interfaces asked for that only one service has: any
-/// object has the others.
-fn learn_exported(
-    map: &mut EndpointMap,
-    catalog: &Catalog,
-    server: Peer,
-    (at, asked): (&Endpoint, &[Uuid]),
-    lesson: Lesson,
-) {
-    let Endpoint::Port { port, .. } = at else {
-        return;
-    };
-    if WELL_KNOWN.contains(port) {
-        return;
-    }
-    // Whatever an object's interface calls its version, RPC is told 0.0.
-    let interfaces = (asked.iter().map(|uuid| Interface::new(*uuid, 0, 0)))
-        .filter(|i| (catalog.interface(*i, None)).is_some_and(|known| known.service.is_some()))
-        .map(Export::Interface);
-    for export in iter::once(lesson.export).chain(interfaces) {
-        let lesson = Lesson { export, ..lesson };
-        learn_port(map, catalog, server, at, lesson);
-    }
+/// The addresses that an endpoint may be reached at: the one it names, and the host's own.
+fn addresses(at: &Endpoint, host: Peer) -> impl Iterator<Item = IpAddr> {
+    let named = address_of(at, host.address).map(|(address, _, _)| address);
+    let own = (named != Some(host.address)).then_some(host.address);
+    named.into_iter().chain(own)
 }
 
 #[cfg(test)]

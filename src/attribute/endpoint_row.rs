@@ -29,8 +29,6 @@ pub struct EndpointRow {
     pub learned: Frame,
     /// What kind of thing that frame said.
     pub how: EvidenceKind,
-    /// The other host that said so, which cannot know; none where the server itself did.
-    pub said_by: Option<IpAddr>,
     /// From when on this held: when it was learned, not when the service started.
     pub since: Timestamp,
     /// When the port was assigned anew; none while it still holds.

@@ -7,13 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
-use crate::attribute::appointments::{Appointments, MAX_APPOINTMENTS};
+use crate::attribute::appointments::Appointments;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::hosts::Hosts;
-use crate::attribute::instances::{Instances, MAX_INSTANCES};
+use crate::attribute::instances::Instances;
 use crate::attribute::label::EvidenceKind;
 use crate::catalog::{Catalog, ServiceId};
 use crate::model::evidence::Endpoint;
@@ -37,18 +34,8 @@ pub const MAX_TENANTS_IN_ALL: usize = 400_000;
 /// Real ones have one, or two.
 const MAX_HOMES: usize = 64;
 
-/// How many ports of one host are kept. Domain controllers register some hundred; who names all
-/// its ports takes no room from others.
-pub const MAX_PORTS_OF_ONE: usize = 2048;
-
 /// How many pipes are kept.
 pub const MAX_PIPES: usize = 200_000;
-
-/// How many words of hosts about others are kept: they name nothing, so few are enough to be shown.
-pub const MAX_HEARSAY: usize = 50_000;
-
-/// How many such words are kept about one port.
-pub const MAX_HEARSAY_OF_ONE: usize = 8;
 
 /// How an endpoint was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,34 +100,14 @@ impl Tenant {
     }
 }
 
-/// What one host said of a port of another. It cannot know, so this names no service.
-#[derive(Clone, Debug)]
-pub struct Hearsay {
-    /// What is said to live there.
-    pub export: Export,
-    /// The service that exports it, as far as the catalog knows.
-    pub service: Option<ServiceId>,
-    /// Who said so.
-    pub by: IpAddr,
-    /// In which frame.
-    pub learned: Frame,
-    since: Timestamp,
-}
-
 type Place = (IpAddr, IpProtocol, u16);
 
 /// Everything learned about endpoints.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EndpointMap {
-    /// The bounds are this many times smaller.
-    share: usize,
-    /// How many ports are kept of each server.
-    ports_of: BTreeMap<IpAddr, usize>,
-    hearsay: BTreeMap<Place, Vec<Hearsay>>,
-    words: usize,
-    ports: HashMap<Place, Vec<Tenant>, RandomState>,
+    ports: BTreeMap<Place, Vec<Tenant>>,
     /// Where each interface of a server was last said to live.
-    homes: HashMap<(IpAddr, IpProtocol, Interface), Vec<u16>, RandomState>,
+    homes: BTreeMap<(IpAddr, IpProtocol, Interface), Vec<u16>>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
     tenants: usize,
     /// Transfers that hosts agreed on.
@@ -166,31 +133,7 @@ pub struct Lesson {
     pub time: Timestamp,
 }
 
-impl Default for EndpointMap {
-    fn default() -> EndpointMap {
-        EndpointMap::with_share(1)
-    }
-}
-
 impl EndpointMap {
-    /// A map that keeps one of `share` parts of what a map may keep.
-    pub fn with_share(share: usize) -> EndpointMap {
-        EndpointMap {
-            share,
-            ports_of: BTreeMap::new(),
-            hearsay: BTreeMap::new(),
-            words: 0,
-            ports: HashMap::default(),
-            homes: HashMap::default(),
-            pipes: BTreeMap::new(),
-            tenants: 0,
-            appointments: Appointments::within(MAX_APPOINTMENTS / share),
-            instances: Instances::within(MAX_INSTANCES / share),
-            hosts: Hosts::with_share(share),
-            given_up: 0,
-        }
-    }
-
     /// Learns what lives at a port of `server`.
     pub fn learn(
         &mut self,
@@ -202,17 +145,11 @@ impl EndpointMap {
     ) {
         let service = lesson.export.service(catalog);
         let place = (server, protocol, port);
-        let is_new = !self.ports.contains_key(&place);
-        let of_one = self.ports_of.get(&server).copied().unwrap_or(0);
-        let is_full = self.tenants >= MAX_TENANTS_IN_ALL / self.share
-            || is_new && self.ports.len() >= MAX_PORTS / self.share
-            || is_new && of_one >= MAX_PORTS_OF_ONE;
+        let is_full = self.tenants >= MAX_TENANTS_IN_ALL
+            || self.ports.len() >= MAX_PORTS && !self.ports.contains_key(&place);
         if is_full {
             self.given_up += 1;
             return;
-        }
-        if is_new {
-            self.ports_of.insert(server, of_one + 1);
         }
         let tenants = self.ports.entry(place).or_default();
         let before = tenants.len();
@@ -236,7 +173,7 @@ impl EndpointMap {
         if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
-        let lives_at = |map: &HashMap<Place, Vec<Tenant>, RandomState>, home: u16| {
+        let lives_at = |map: &BTreeMap<Place, Vec<Tenant>>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
                 .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
         };
@@ -260,46 +197,12 @@ impl EndpointMap {
         let Some(interface) = lesson.export.interface() else {
             return;
         };
-        if self.pipes.len() < MAX_PIPES / self.share {
+        if self.pipes.len() < MAX_PIPES {
             let known = self.pipes.entry((server, pipe, interface));
             known.or_insert((lesson.frame, lesson.time));
         } else {
             self.given_up += 1;
         }
-    }
-
-    /// Notes what a host said of a port of another.
-    pub fn hear(
-        &mut self,
-        catalog: &Catalog,
-        place: (IpAddr, IpProtocol, u16),
-        by: IpAddr,
-        lesson: Lesson,
-    ) {
-        let here = self.hearsay.get(&place);
-        let is_known = |heard: &Hearsay| heard.export == lesson.export && heard.by == by;
-        if here.is_some_and(|here| here.iter().any(is_known)) {
-            return;
-        }
-        let of_one = here.map_or(0, Vec::len);
-        if self.words >= MAX_HEARSAY / self.share || of_one >= MAX_HEARSAY_OF_ONE {
-            self.given_up += 1;
-            return;
-        }
-        self.words += 1;
-        self.hearsay.entry(place).or_default().push(Hearsay {
-            export: lesson.export,
-            service: lesson.export.service(catalog),
-            by,
-            learned: lesson.frame,
-            since: lesson.time,
-        });
-    }
-
-    /// What others said of a port.
-    pub fn hearsay(&self, server: Peer, protocol: IpProtocol) -> &[Hearsay] {
-        let place = (server.address, protocol, server.port);
-        self.hearsay.get(&place).map_or(&[], Vec::as_slice)
     }
 
     /// Who lived at a port at that moment: of the flows that begin then, these can be meant.
@@ -321,9 +224,7 @@ impl EndpointMap {
     /// The map as rows: by server, protocol and port, then by when it was learned.
     pub fn rows(&self) -> Vec<EndpointRow> {
         let mut rows = Vec::new();
-        let mut ports: Vec<_> = self.ports.iter().collect();
-        ports.sort_unstable_by_key(|(place, _)| **place);
-        for ((server, protocol, port), tenants) in ports {
+        for ((server, protocol, port), tenants) in &self.ports {
             for tenant in tenants {
                 let row = EndpointRow {
                     server: *server,
@@ -334,7 +235,6 @@ impl EndpointMap {
                     services: tenant.service.into_iter().collect(),
                     learned: tenant.learned,
                     how: tenant.teacher.evidence_kind(),
-                    said_by: None,
                     since: tenant.since,
                     until: tenant.until,
                 };
@@ -352,27 +252,8 @@ impl EndpointMap {
                 learned: known.frame,
                 how: EvidenceKind::Said(known.field),
                 since: known.since,
-                said_by: None,
                 until: None,
             });
-        }
-        for ((server, protocol, port), words) in &self.hearsay {
-            for heard in words {
-                let row = EndpointRow {
-                    server: *server,
-                    protocol: *protocol,
-                    port: *port,
-                    pipe: None,
-                    interfaces: heard.export.interface().into_iter().collect(),
-                    services: heard.service.into_iter().collect(),
-                    learned: heard.learned,
-                    how: EvidenceKind::EndpointClaim,
-                    said_by: Some(heard.by),
-                    since: heard.since,
-                    until: None,
-                };
-                join(&mut rows, row);
-            }
         }
         for ((server, pipe, interface), (frame, since)) in &self.pipes {
             rows.push(EndpointRow {
@@ -384,7 +265,6 @@ impl EndpointMap {
                 services: Vec::new(),
                 learned: *frame,
                 how: EvidenceKind::EndpointMap,
-                said_by: None,
                 since: *since,
                 until: None,
             });
@@ -451,7 +331,6 @@ fn join(rows: &mut Vec<EndpointRow>, row: EndpointRow) {
     let same = rows.iter_mut().rev().find(|known| {
         (known.server, known.protocol, known.port) == (row.server, row.protocol, row.port)
             && (known.learned, known.until) == (row.learned, row.until)
-            && known.said_by == row.said_by
     });
     match same {
         Some(known) => {

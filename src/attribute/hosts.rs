@@ -69,10 +69,8 @@ pub struct Listener {
 type Place = (IpAddr, IpProtocol, u16);
 
 /// What is known of hosts, from all flows so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hosts {
-    /// The bounds on hosts and listeners are this many times smaller.
-    share: usize,
     hosts: BTreeMap<IpAddr, Vec<Clue>>,
     listeners: BTreeMap<Place, Listener>,
     /// Clues that did not fit the bounds.
@@ -80,16 +78,6 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// What keeps one of `share` parts of the hosts and listeners that may be kept.
-    pub fn with_share(share: usize) -> Hosts {
-        Hosts {
-            share,
-            hosts: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            given_up: 0,
-        }
-    }
-
     /// Learns from a flow of which `client` sends as the client.
     pub fn learn(&mut self, flow: &EndedFlow, client: Direction, catalog: &Catalog) {
         let server = flow.sender(client.reversed());
@@ -167,7 +155,7 @@ impl Hosts {
     }
 
     fn add(&mut self, host: IpAddr, clue: Clue) {
-        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS / self.share {
+        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS {
             self.given_up += 1;
             return;
         }
@@ -185,8 +173,7 @@ impl Hosts {
 
     fn listens(&mut self, server: Peer, protocol: IpProtocol, listener: Listener) {
         let place = (server.address, protocol, server.port);
-        if self.listeners.len() < MAX_LISTENERS / self.share || self.listeners.contains_key(&place)
-        {
+        if self.listeners.len() < MAX_LISTENERS || self.listeners.contains_key(&place) {
             self.listeners.entry(place).or_insert(listener);
         } else {
             self.given_up += 1;

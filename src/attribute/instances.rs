@@ -33,29 +33,18 @@ type Place = (IpAddr, IpProtocol, u16);
 
 /// Instances by where they listen. The first that is told of a place stays there: a port changes
 /// hands only when an administrator moves it, and whoever lies later moves nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Instances {
-    /// How many are kept.
-    bound: usize,
     places: BTreeMap<Place, Instance>,
     /// Instances that did not fit the bound.
     pub given_up: u64,
 }
 
 impl Instances {
-    /// At most so many.
-    pub fn within(bound: usize) -> Instances {
-        Instances {
-            bound,
-            places: BTreeMap::new(),
-            given_up: 0,
-        }
-    }
-
     /// Learns that an instance listens there.
     pub fn learn(&mut self, at: Peer, protocol: IpProtocol, instance: Instance) {
         let place = (at.address, protocol, at.port);
-        if self.places.len() < self.bound || self.places.contains_key(&place) {
+        if self.places.len() < MAX_INSTANCES || self.places.contains_key(&place) {
             self.places.entry(place).or_insert(instance);
         } else {
             self.given_up += 1;
@@ -100,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_first_that_is_told_of_a_place_stays() {
-        let mut instances = Instances::within(MAX_INSTANCES);
+        let mut instances = Instances::default();
         instances.learn(peer(1), IpProtocol::TCP, instance(1));
         instances.learn(peer(1), IpProtocol::TCP, instance(2));
         let found = instances.find(peer(1), IpProtocol::TCP);
@@ -110,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_the_rest_counted() {
-        let mut instances = Instances::within(MAX_INSTANCES);
+        let mut instances = Instances::default();
         for number in 0..MAX_INSTANCES as u32 + 5 {
             instances.learn(peer(number), IpProtocol::TCP, instance(1));
         }

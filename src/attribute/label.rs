@@ -50,8 +50,6 @@ pub enum EvidenceKind {
     IpProtocol,
     /// An endpoint mapper's answer, or an accepted BIND on the same endpoint.
     EndpointMap,
-    /// What a host said of an endpoint of another, which it cannot know. Names no service.
-    EndpointClaim,
     /// DCOM's answer that an object exporter listens there.
     ObjectExporter,
     /// An accepted presentation context.
@@ -60,8 +58,6 @@ pub enum EvidenceKind {
     RpcOffer,
     /// A pipe that was opened.
     SmbPipe,
-    /// A pipe that was asked for and not seen opened. Names no service.
-    SmbPipeRefused,
     /// A mailslot that was written to.
     Mailslot,
     /// A NetBIOS name that was used.
@@ -85,12 +81,10 @@ impl EvidenceKind {
             EvidenceKind::Port => "port",
             EvidenceKind::IpProtocol => "ip-protocol",
             EvidenceKind::EndpointMap => "endpoint-map",
-            EvidenceKind::EndpointClaim => "endpoint-claim",
             EvidenceKind::ObjectExporter => "object-exporter",
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",
-            EvidenceKind::SmbPipeRefused => "smb-pipe-refused",
             EvidenceKind::Mailslot => "mailslot",
             EvidenceKind::NetbiosName => "netbios-name",
             EvidenceKind::Assigned(by) => by.name,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 use crate::attribute::appointments::Appointment;
-use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant, address_of};
+use crate::attribute::endpoints::{EndpointMap, Export, Teacher, Tenant};
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
@@ -56,7 +56,6 @@ impl Ladder<'_> {
             .unwrap_or_else(|| self.unknown(&case));
         pipes::add(flow, self.catalog, &mut label);
         signs::add(flow, case.spoken, self.catalog, &mut label);
-        self.add_hearsay(&case, map, &mut label);
         let reached: Vec<_> = label
             .services
             .iter()
@@ -67,14 +66,6 @@ impl Ladder<'_> {
             .retain(|candidate| !reached.contains(candidate));
         self.add_evidence(&case, &mut label);
         (client, label)
-    }
-
-    /// Whether the catalog gives a port to services that do not speak RPC: then no flow's word makes
-    /// it an endpoint of RPC.
-    pub fn is_of_others(&self, protocol: IpProtocol, port: u16) -> bool {
-        let uses = self.catalog.port(protocol, port).iter();
-        let mut uses = uses.filter(|known| !known.quirk).peekable();
-        uses.peek().is_some() && uses.all(|known| !RPC.iter().any(|rpc| known.may_speak(*rpc)))
     }
 
     /// Whether nothing that is still to be learned can change the label of this flow.
@@ -148,29 +139,29 @@ impl Ladder<'_> {
         })
     }
 
-    /// The flow was agreed on by another: an FTP data connection, a TFTP transfer.
+    /// The flow was agreed on by another: an FTP data connection, a TFTP transfer, a call of PPTP.
     fn by_appointment(&self, case: &Case, map: &EndpointMap) -> Option<Label> {
         let (listener, guest) = (case.server, case.flow.sender(case.client));
         let protocol = case.flow.tuple.protocol;
         let meets = |guest: Peer, listener: Peer| {
             (map.appointments).find(guest.address, listener, protocol, case.flow.start)
         };
-        let appointment = meets(guest, listener).or_else(|| meets(listener, guest))?;
+        let appointment = meets(guest, listener)
+            .or_else(|| meets(listener, guest))
+            .or_else(|| map.appointments.find_call(case.flow))?;
         if (case.flow.evidence.iter()).any(|e| matches!(e.claim, Claim::Assigned { .. })) {
             return None;
         }
-        // Anyone can ask for a transfer to another's port; what runs there says what it is.
-        let is_other = case
-            .spoken
-            .is_some_and(|spoken| spoken != appointment.by.protocol);
-        if is_other && protocol == IpProtocol::UDP {
-            return None;
-        }
         let application = appointment.by.application;
-        let (service, candidates) = self.owner(appointment, protocol, map);
+        let (service, candidates) = self.owner(appointment, map);
+        let place = Peer {
+            // A call's id stands in the place of a port.
+            port: (case.flow.gre_key).map_or(listener.port, |id| id as u16),
+            ..listener
+        };
         let ground = Ground {
             kind: EvidenceKind::Assigned(appointment.by),
-            value: listener_text(case.server, protocol),
+            value: listener_text(place, protocol),
             name: None,
             frame: Some(appointment.frame),
         };
@@ -189,26 +180,17 @@ impl Ladder<'_> {
     fn owner(
         &self,
         appointment: &Appointment,
-        protocol: IpProtocol,
         map: &EndpointMap,
     ) -> (Option<ServiceId>, Vec<ServiceId>) {
         let (server, speaks) = (appointment.server, appointment.by.protocol);
-        let speaking = |protocol: IpProtocol| -> Vec<&PortUse> {
-            (self.catalog.port(protocol, server.port).iter())
-                .filter(|known| !known.quirk && known.may_speak(speaks))
-                .collect()
-        };
-        // What was agreed on over TCP may go over UDP, as RTSP's media do.
-        let (protocol, uses) = [protocol, IpProtocol::TCP]
-            .map(|protocol| (protocol, speaking(protocol)))
-            .into_iter()
-            .find(|(_, uses)| !uses.is_empty())
-            .unwrap_or((protocol, Vec::new()));
+        let uses: Vec<&PortUse> = (self.catalog.port(appointment.over, server.port).iter())
+            .filter(|known| !known.quirk && known.may_speak(speaks))
+            .collect();
         let listener = uses.iter().find(|known| known.listener);
         match listener {
             Some(listener)
                 if self.networks.contains(server.address)
-                    && doubt(server, protocol, map).is_none() =>
+                    && doubt(server, appointment.over, map).is_none() =>
             {
                 let others = uses.iter().map(|known| known.service);
                 (
@@ -450,33 +432,11 @@ impl Ladder<'_> {
         reached.into_iter().collect()
     }
 
-    /// What other hosts said of the port, where nothing better names a service: shown, with
-    /// candidates, and no more.
-    fn add_hearsay(&self, case: &Case, map: &EndpointMap, label: &mut Label) {
-        if label.service.is_some() || case.spoken.is_some_and(|spoken| !is_rpc(spoken)) {
-            return;
-        }
-        let words = map.hearsay(case.server, case.flow.tuple.protocol);
-        for heard in words {
-            let (what, name) = self.exported(heard.export, case);
-            label.candidates.extend(heard.service);
-            label.evidence.push(Ground {
-                kind: EvidenceKind::EndpointClaim,
-                value: format!("{what}, said by {}", heard.by),
-                name,
-                frame: Some(heard.learned),
-            });
-        }
-        if !words.is_empty() {
-            label.candidates = distinct(label.candidates.iter().copied());
-        }
-    }
-
     /// What the flow itself proved, added to what the label rests on; in the order of the frames,
     /// what the whole flow proves last.
     fn add_evidence(&self, case: &Case, label: &mut Label) {
         let bound: Vec<Interface> = bound(case.flow).chain(pipes::bound(case.flow)).collect();
-        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case));
+        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case.server));
         label.evidence.extend(own);
         label
             .evidence
@@ -484,15 +444,14 @@ impl Ladder<'_> {
         label.evidence.dedup();
     }
 
-    fn ground(&self, evidence: &Evidence, bound: &[Interface], case: &Case) -> Option<Ground> {
-        let server = case.server;
+    fn ground(&self, evidence: &Evidence, bound: &[Interface], server: Peer) -> Option<Ground> {
         let (kind, value, name) = match &evidence.claim {
             Claim::Speaks(protocol) => (EvidenceKind::Protocol, protocol.name().to_owned(), None),
             Claim::Bound(i) => (EvidenceKind::RpcInterface, i.to_string(), self.name_of(*i)),
             Claim::Offered(i) if !bound.contains(i) => {
                 (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
             }
-            Claim::AskedForPipe(_) | Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
+            Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
             Claim::Said { field, text, .. } => (
@@ -500,12 +459,8 @@ impl Ladder<'_> {
                 text.clone(),
                 signs::meaning(self.catalog, *field, text),
             ),
-            Claim::Assigned { by, at, listener } => {
-                let kind = match is_of_another(at, case.flow.sender(*listener)) {
-                    true => EvidenceKind::EndpointClaim,
-                    false => EvidenceKind::Assigned(*by),
-                };
-                (kind, endpoint_text(at, server), None)
+            Claim::Assigned { by, at, .. } => {
+                (EvidenceKind::Assigned(*by), endpoint_text(at, server), None)
             }
             Claim::Hosted { field, name, at } => (
                 EvidenceKind::Said(*field),
@@ -513,10 +468,7 @@ impl Ladder<'_> {
                 None,
             ),
             Claim::Exported { class, at, .. } => (
-                match is_of_another(at, server) {
-                    true => EvidenceKind::EndpointClaim,
-                    false => EvidenceKind::ObjectExporter,
-                },
+                EvidenceKind::ObjectExporter,
                 endpoint_text(at, server),
                 class.and_then(|class| self.class_name(class)),
             ),
@@ -545,21 +497,16 @@ impl Ladder<'_> {
             Teacher::Mapper | Teacher::Bind => EvidenceKind::EndpointMap,
             Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         };
-        let (value, name) = self.exported(tenant.export, case);
+        let (value, name) = match tenant.export {
+            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
+            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
+            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
+        };
         Ground {
             kind,
             value,
             name,
             frame: Some(tenant.learned),
-        }
-    }
-
-    /// What lives at a port, and its name.
-    fn exported(&self, export: Export, case: &Case) -> (String, Option<String>) {
-        match export {
-            Export::Interface(interface) => (interface.to_string(), self.name_of(interface)),
-            Export::Objects(Some(class)) => (class.to_string(), self.class_name(class)),
-            Export::Objects(None) => (listener_text(case.server, case.flow.tuple.protocol), None),
         }
     }
 
@@ -644,11 +591,8 @@ fn carried(flow: &EndedFlow) -> BTreeMap<Interface, u64> {
     carried.collect()
 }
 
-/// What RPC is spoken as.
-const RPC: [Protocol; 3] = [rpc::PROTOCOL, rpc::CONNECTIONLESS, rpc_http::PROTOCOL];
-
 fn is_rpc(spoken: Protocol) -> bool {
-    RPC.contains(&spoken)
+    [rpc::PROTOCOL, rpc::CONNECTIONLESS, rpc_http::PROTOCOL].contains(&spoken)
 }
 
 /// Whether a payload that speaks this, or nothing that is known, may be found at a port.
@@ -661,11 +605,6 @@ fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
 
 fn listener_text(listener: Peer, protocol: IpProtocol) -> String {
     format!("{}/{protocol}", listener.port)
-}
-
-/// Whether an endpoint that `host` named is another host's.
-fn is_of_another(at: &Endpoint, host: Peer) -> bool {
-    address_of(at, host.address).is_some_and(|(named, _, _)| named != host.address)
 }
 
 /// `192.0.2.1:4131/tcp`; the server's own address where the endpoint names none.

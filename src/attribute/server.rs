@@ -16,6 +16,7 @@ use crate::model::five_tuple::{FiveTuple, IpProtocol};
 pub fn client_of(flow: &EndedFlow, catalog: &Catalog, map: &EndpointMap) -> Direction {
     flow.client
         .or_else(|| transfer_client(flow, map))
+        .or_else(|| call_client(flow, map))
         .or_else(|| one_sided(|side| is_group(flow.sender(side).address)))
         .or_else(|| one_sided(|side| is_mapped(flow, side, map)))
         .unwrap_or_else(|| by_port(&flow.tuple, catalog))
@@ -68,4 +69,10 @@ fn transfer_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
                 .find(guest, listener, flow.tuple.protocol, flow.start))
             .is_some_and(|a| a.awaited_by == Role::Client)
         })
+}
+
+/// A call is set up over a connection, whose server is the call's.
+fn call_client(flow: &EndedFlow, map: &EndpointMap) -> Option<Direction> {
+    let call = map.appointments.find_call(flow)?;
+    one_sided(|side| flow.sender(side).address == call.server.address)
 }

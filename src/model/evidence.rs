@@ -40,9 +40,9 @@ pub enum Endpoint {
     Port {
         /// The address that the answer named, if any.
         address: Option<IpAddr>,
-        /// TCP or UDP.
+        /// TCP or UDP; GRE for a call of PPTP.
         protocol: IpProtocol,
-        /// The port; never 0.
+        /// The port, never 0; of GRE the call id.
         port: u16,
     },
     /// A named pipe, lower case, without `\PIPE\`.
@@ -108,9 +108,6 @@ pub enum Claim {
         /// Bytes of its PDUs, headers included.
         bytes: u64,
     },
-    /// A pipe was asked for by this name, lower case and without `\PIPE\`, and refused or not
-    /// answered.
-    AskedForPipe(String),
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
     /// In a pipe, the server accepted a presentation context for this interface, or answers calls

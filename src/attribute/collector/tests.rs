@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attribute::label::Basis;
-use crate::dissect::{ftp, rpc, ssh, tls};
+use crate::dissect::{ftp, pptp, rpc, ssh, tls};
 use crate::flow::ended::State;
 use crate::model::evidence::{Assignment, Evidence};
 use crate::model::five_tuple::IpProtocol;
@@ -107,7 +107,6 @@ fn finding(at: u64, port: u16, claim: Claim) -> Finding {
     Finding {
         tuple: tuple(IpProtocol::TCP, (CLIENT, 40_000), (SERVER, port)),
         client: Some(Direction::Forward),
-        tunnel: None,
         evidence: Evidence {
             claim,
             frame: frame(at),
@@ -178,50 +177,13 @@ fn an_answer_without_an_address_means_the_server_that_gave_it() {
 }
 
 #[test]
-fn an_answer_that_names_another_address_counts_for_who_gave_it_and_of_the_other_it_is_hearsay() {
+fn an_answer_that_names_another_address_is_kept_for_both() {
     let findings = answer(5, &[(SAMR, Some("10.9.9.9"), 1032)]);
     let flows = vec![
         flow(6, CLIENT, 1032, &[]),
         flow_to(7, (CLIENT, 50_000), ("10.9.9.9", 1032), &[]),
     ];
-    assert_eq!(
-        labels(findings, flows),
-        [
-            ("LSASS".to_owned(), Basis::Endpoint, vec![]),
-            ("-".to_owned(), Basis::None, vec!["LSASS".to_owned()]),
-        ]
-    );
-}
-
-#[test]
-fn nobody_but_an_endpoint_mapper_is_asked_where_interfaces_live() {
-    let mut findings = answer(5, &[(SAMR, None, 1032)]);
-    findings[0].tuple.destination.port = 8080;
-    assert_eq!(services(findings, vec![flow(6, CLIENT, 1032, &[])]), ["-"]);
-}
-
-#[test]
-fn what_is_said_in_a_tunnel_names_nothing_outside_of_it() {
-    let mut findings = answer(5, &[(SAMR, None, 1032)]);
-    let tunnel = Arc::new(Tunnel {
-        kind: TunnelKind::Gre,
-        ends: ([192, 0, 2, 1].into(), [192, 0, 2, 2].into()),
-        key: None,
-        within: None,
-    });
-    findings[0].tunnel = Some(tunnel.clone());
-    let mut inside = flow(7, OTHER, 1032, &[]);
-    inside.tunnel = Some(tunnel);
-    let flows = vec![flow(6, CLIENT, 1032, &[]), inside];
-    assert_eq!(services(findings, flows), ["-", "LSASS"]);
-}
-
-#[test]
-fn a_binding_makes_no_endpoint_of_a_port_that_the_catalog_gives_to_another() {
-    let bound = finding(5, 3306, Claim::Bound(SAMR));
-    let taken = finding(5, 7, Claim::Bound(SAMR));
-    let flows = vec![flow(6, OTHER, 3306, &[]), flow(7, OTHER, 7, &[])];
-    assert_eq!(services(vec![bound, taken], flows), ["LSASS", "SimpTcp"]);
+    assert_eq!(services(findings, flows), ["LSASS", "LSASS"]);
 }
 
 #[test]
@@ -488,6 +450,75 @@ fn a_data_connection_that_ftp_arranged_belongs_to_ftp() {
         ("MSFtpSvc", Basis::Endpoint)
     );
     assert_eq!(labels[1].0, "-", "nobody else was invited");
+}
+
+/// A flow of GRE between the same hosts as those of CLIENT, whose first packet, from the client or
+/// the server, carries this call id.
+fn call(number: u64, from: Direction, id: u32) -> EndedFlow {
+    let mut flow = flow(number, CLIENT, 0, &[]);
+    flow.tuple.protocol = IpProtocol::GRE;
+    flow.tuple.source.port = 0;
+    flow.client = None;
+    flow.gre_key = Some(id);
+    if from == Direction::Reverse {
+        flow.tuple = flow.tuple.reversed();
+    }
+    flow
+}
+
+#[test]
+fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
+    let chosen = |id: u16, listener: Direction| Claim::Assigned {
+        by: pptp::CALL,
+        at: Endpoint::Port {
+            address: None,
+            protocol: IpProtocol::GRE,
+            port: id,
+        },
+        listener,
+    };
+    // Two calls between the same hosts, with an id for each way.
+    let findings = vec![
+        finding(1, 1723, chosen(16, Direction::Forward)),
+        finding(2, 1723, chosen(7, Direction::Reverse)),
+        finding(3, 1723, chosen(17, Direction::Forward)),
+        finding(4, 1723, chosen(8, Direction::Reverse)),
+    ];
+    let catalog = Catalog::built_in();
+    let networks = Networks::default();
+    let mut collector = Collector::new(&catalog, &networks, Hold::ToTheEnd);
+    findings
+        .into_iter()
+        .for_each(|finding| collector.learn(finding));
+    let mut judge = |flow: EndedFlow| {
+        let mut labelled = None;
+        collector.ended(flow, &mut |flow| labelled = Some(flow));
+        let labelled = labelled.expect("a flow of GRE waits for nothing");
+        let frame = labelled
+            .label
+            .evidence
+            .first()
+            .and_then(|ground| ground.frame);
+        (
+            labelled.label.basis,
+            labelled.flow.sender(labelled.client).address.to_string(),
+            frame.map(|frame| frame.number),
+        )
+    };
+    for (from, id, frame) in [
+        (Direction::Forward, 7, 2),
+        (Direction::Reverse, 16, 1),
+        (Direction::Forward, 8, 4),
+        (Direction::Reverse, 17, 3),
+    ] {
+        let (basis, client, proof) = judge(call(9, from, id));
+        assert_eq!((basis, proof), (Basis::Endpoint, Some(frame)), "call {id}");
+        assert_eq!(client, CLIENT, "who dialled in is the client");
+    }
+    // The id of the other way, or of nobody.
+    for id in [16, 99] {
+        assert_eq!(judge(call(9, Direction::Forward, id)).0, Basis::IpProtocol);
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn flow(claims: &[Claim], ttl: Option<u8>) -> EndedFlow {
 /// What the server of such flows is taken for.
 fn server_of(flows: &[EndedFlow]) -> (Option<String>, bool) {
     let catalog = catalog();
-    let mut hosts = Hosts::with_share(1);
+    let mut hosts = Hosts::default();
     for flow in flows {
         hosts.learn(flow, Direction::Forward, &catalog);
     }
@@ -107,7 +107,7 @@ fn who_answers_for_an_interface_of_windows_keeps_its_ports() {
 #[test]
 fn a_product_is_the_listeners_and_says_nothing_of_the_host() {
     let catalog = catalog();
-    let mut hosts = Hosts::with_share(1);
+    let mut hosts = Hosts::default();
     let flow = flow(&[said("otherd 1.0", SERVER)], None);
     hosts.learn(&flow, Direction::Forward, &catalog);
     let server = flow.sender(SERVER);
@@ -134,7 +134,7 @@ fn hosts_clues_and_listeners_are_bounded_and_the_rest_counted() {
         frame,
     };
     let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from(number));
-    let mut hosts = Hosts::with_share(1);
+    let mut hosts = Hosts::default();
     for number in 0..MAX_CLUES as u32 + 3 {
         hosts.add(address(0), clue(number));
     }
