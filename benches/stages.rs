@@ -33,8 +33,7 @@ use wiretag::source::files::Files;
 const BOUNDS: Bounds = Bounds {
     flows: 100_000,
     talks: 100_000,
-    kept: 16 * 1024 * 1024,
-    claims: 1_000_000,
+    waiting: 16 * 1024 * 1024,
 };
 
 /// Bytes of the segments that a stream is measured with.

@@ -31,7 +31,7 @@ use crate::catalog::Catalog;
 use crate::decode::{Decoder, Undecoded};
 use crate::flow::ended::{EndedFlow, Rank};
 use crate::flow::key::{self, PARTS};
-use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Held, Outcome as Ended};
+use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Outcome as Ended};
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
 use crate::source::block::{Block, Pool, Records};
@@ -51,13 +51,8 @@ pub const DEFAULT_MAX_FLOWS: usize = 1_000_000;
 /// are done with within a few packets.
 const TALKS: usize = 4;
 
-/// Bytes that may be kept of payloads, all flows together: behind holes in streams, and by those
-/// that follow them. A busy office's thousand sessions keep some ten MiB.
-const MAX_KEPT: usize = 128 * 1024 * 1024;
-
-/// Claims that may be kept, all flows together, at some 150 bytes each: real flows prove two or three
-/// things, and only long sessions dozens.
-const MAX_CLAIMS: usize = 500_000;
+/// Bytes that may wait behind holes in streams, all flows together.
+const MAX_WAITING: usize = 128 * 1024 * 1024;
 
 /// How many packets ahead a worker looks for their flows: more than the processor can wait for at
 /// once, few enough to stay in its first cache.
@@ -107,8 +102,8 @@ struct Hand {
 
 /// What a worker says.
 enum Answer {
-    /// What it makes of a batch, and what it holds then.
-    Batch(Ended, Held),
+    /// What it makes of a batch.
+    Batch(Ended),
     /// After the last batch: flows that the end of the capture has left, in order.
     Left(Vec<EndedFlow>),
     /// After the last of those.
@@ -259,8 +254,7 @@ fn run(
     let bounds = Bounds {
         flows: (settings.max_flows / PARTS).max(1),
         talks: (settings.max_flows / PARTS / TALKS).max(1),
-        kept: MAX_KEPT / PARTS,
-        claims: MAX_CLAIMS / PARTS,
+        waiting: MAX_WAITING / PARTS,
     };
     let mut stats = Stats::default();
     let mut output = Ok(());
@@ -285,19 +279,16 @@ fn run(
         });
         let (send_labelled, labelled) = bounded(IN_FLIGHT);
         let collecting = spawn(scope, "collector", move || {
-            let mut spent = Spent::default();
+            let mut given_up = GivenUp::default();
             // Without anyone to answer to, the workers end, and so does the reader.
-            collect(&from_workers, &mut collector, &send_labelled, &mut spent);
-            (collector, spent)
+            collect(&from_workers, &mut collector, &send_labelled, &mut given_up);
+            (collector, given_up)
         });
         output = hand_over(&labelled, &mut stats, take);
         // Nor does the collector go on without anyone to label for.
         drop(labelled);
-        let (collector, spent) = (collecting.join()).expect("the collector does not panic");
+        let (collector, given_up) = (collecting.join()).expect("the collector does not panic");
         stats.add(&reader.join().expect("the reader does not panic"));
-        stats.most_flows = spent.most.flows;
-        stats.most_bytes = spent.most.bytes;
-        let given_up = spent.given_up;
         stats.given_up("flows", given_up.flows);
         stats.given_up("flows whose payload was not followed", given_up.talks);
         stats.given_up("holes in streams", given_up.holes);
@@ -337,29 +328,20 @@ fn hand_over(
     Ok(())
 }
 
-/// What the workers held and gave up.
-#[derive(Default)]
-struct Spent {
-    /// After the batch when the most flows were going on.
-    most: Held,
-    given_up: GivenUp,
-}
-
 /// Takes the workers' answers batch by batch; in each, what was learned comes before the flows
 /// that ended, and both are in the order of the capture. Then takes the flows that are left.
 fn collect(
     from_workers: &[Receiver<Answer>],
     collector: &mut Collector,
     out: &Sender<Vec<LabelledFlow>>,
-    spent: &mut Spent,
+    given_up: &mut GivenUp,
 ) {
     let left = loop {
-        let (mut batch, mut held) = (Ended::default(), Held::default());
+        let mut batch = Ended::default();
         let mut left = Vec::new();
         for worker in from_workers {
             match worker.recv() {
-                Ok(Answer::Batch(part, its)) => {
-                    held.add(its);
+                Ok(Answer::Batch(part)) => {
                     batch.ended.extend(part.ended);
                     batch.findings.extend(part.findings);
                 }
@@ -369,9 +351,6 @@ fn collect(
         }
         if !left.is_empty() {
             break left;
-        }
-        if held.flows > spent.most.flows {
-            spent.most = held;
         }
         (batch.findings).sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
         batch.ended.sort_by(EndedFlow::order);
@@ -391,7 +370,7 @@ fn collect(
             return;
         }
     }
-    (left.iter()).for_each(|worker| spent.given_up.add(worker.given_up));
+    left.iter().for_each(|worker| given_up.add(worker.given_up));
     while let Some(held) = collector.finish_some(LEFT_AT_A_TIME) {
         if out.send(held).is_err() {
             return;
@@ -435,7 +414,7 @@ impl<'a> Left<'a> {
             match self.from.recv() {
                 Ok(Answer::Left(flows)) => self.flows = flows.into_iter().peekable(),
                 Ok(Answer::GivenUp(given_up)) => self.given_up = given_up,
-                Ok(Answer::Batch(..)) | Err(_) => return,
+                Ok(Answer::Batch(_)) | Err(_) => return,
             }
         }
     }
@@ -620,18 +599,12 @@ impl Worker {
             self.batch(&mut batch, &mut out);
             // A full return channel only means that the reader has enough to write in.
             let _ = spent.try_send(batch.packets);
-            if answers.send(Answer::Batch(out, self.held())).is_err() {
+            if answers.send(Answer::Batch(out)).is_err() {
                 return;
             }
         }
         // The collector may have gone because nobody takes its flows any more.
         let _ = self.finish(answers);
-    }
-
-    fn held(&self) -> Held {
-        let mut held = Held::default();
-        self.tables.iter().for_each(|table| held.add(table.held()));
-        held
     }
 
     fn batch(&mut self, batch: &mut Batch, out: &mut Ended) {
@@ -655,7 +628,7 @@ impl Worker {
         }
     }
 
-    /// A few packets: all of their places are read, then all of their flows, before any is added. So
+    /// A few packets: all are looked up, then all of their flows looked at, before any is added. So
     /// the processor waits for many flows at once instead of for each in turn.
     fn few(&mut self, bytes: &Records, packets: &[Packet], tables: &[u8], out: &mut Ended) {
         let table_of = |table: &u8| usize::from(*table);
@@ -665,10 +638,7 @@ impl Worker {
             self.expected.push(expected);
         }
         for (expected, table) in self.expected.iter().zip(tables) {
-            self.tables[table_of(table)].touch_place(expected);
-        }
-        for (expected, table) in self.expected.iter_mut().zip(tables) {
-            self.tables[table_of(table)].look_up(expected);
+            self.tables[table_of(table)].touch(expected);
         }
         for ((packet, table), expected) in packets.iter().zip(tables).zip(&self.expected) {
             let payload = match &packet.reassembled {
@@ -683,25 +653,21 @@ impl Worker {
     /// flow in their order.
     fn finish(mut self, answers: &Sender<Answer>) -> Result<(), SendError<Answer>> {
         let mut out = Ended::default();
-        let flows = self.held().flows as usize;
-        let mut left: Vec<(Rank, u32, u8)> = Vec::with_capacity(flows);
-        for (number, table) in (0..).zip(&mut self.tables) {
+        let mut left: Vec<(Rank, usize, u32)> = Vec::new();
+        for (number, table) in self.tables.iter_mut().enumerate() {
             let slots = table.finish(&mut out).into_iter();
-            left.extend(slots.map(|(rank, slot)| (rank, slot, number)));
+            left.extend(slots.map(|(rank, slot)| (rank, number, slot)));
         }
-        answers.send(Answer::Batch(out, Held::default()))?;
-        let table_of = |number: u8| usize::from(number);
-        left.sort_unstable_by(|(one, slot, table), (other, its, its_table)| {
-            let (table, its_table) = (table_of(*table), table_of(*its_table));
-            let tie = || self.tables[table].tie(*slot, &self.tables[its_table], *its);
+        answers.send(Answer::Batch(out))?;
+        left.sort_unstable_by(|(one, table, slot), (other, its_table, its)| {
+            let tie = || self.tables[*table].tie(*slot, &self.tables[*its_table], *its);
             one.cmp(other).then_with(tie)
         });
         let mut chunks = left.chunks(LEFT_AT_A_TIME);
         loop {
             // Also an empty one: it says that no batch follows.
             let slots = chunks.next().unwrap_or_default().iter();
-            let take =
-                |(_, slot, table): &(Rank, u32, u8)| self.tables[table_of(*table)].take(*slot);
+            let take = |(_, table, slot): &(Rank, usize, u32)| self.tables[*table].take(*slot);
             let flows: Vec<EndedFlow> = slots.map(take).collect();
             let is_last = flows.is_empty();
             answers.send(Answer::Left(flows))?;

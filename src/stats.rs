@@ -44,11 +44,6 @@ pub struct Stats {
     pub wire_bytes: u64,
     /// Flows that were reported.
     pub flows: u64,
-    /// Flows that were going on at a time, at most.
-    pub most_flows: u64,
-    /// Bytes of memory that the tables of flows took then: without what dissectors keep of payload
-    /// and without evidence.
-    pub most_bytes: u64,
     /// What was given up at a bound, by what it was: flows, endpoints, stream bytes.
     pub given_up: BTreeMap<&'static str, u64>,
     /// Handshake and response times by service; none: flows without one.
@@ -136,8 +131,6 @@ impl Stats {
         self.damaged += other.damaged;
         self.wire_bytes += other.wire_bytes;
         self.flows += other.flows;
-        self.most_flows += other.most_flows;
-        self.most_bytes += other.most_bytes;
         for (reason, count) in &other.undecoded {
             self.undecoded(reason, *count);
         }
@@ -154,11 +147,6 @@ impl Stats {
     /// Records that no flow could be made of, for whatever reason.
     pub fn undecoded_in_all(&self) -> u64 {
         self.undecoded.values().sum()
-    }
-
-    /// Bytes of memory for each of the flows that were going on when the most were.
-    pub fn bytes_a_flow(&self) -> u64 {
-        self.most_bytes.checked_div(self.most_flows).unwrap_or(0)
     }
 
     /// Whether every captured record has come to one end.
@@ -193,8 +181,6 @@ impl Stats {
                 damaged: self.damaged,
                 wire_bytes: self.wire_bytes,
                 flows: self.flows,
-                most_flows: self.most_flows,
-                bytes_a_flow: self.bytes_a_flow(),
                 given_up: &self.given_up,
                 times: self.times(catalog),
             },
@@ -221,8 +207,6 @@ impl Stats {
         line("packets dropped by the device", self.dropped_by_device)?;
         line("bytes on the wire", self.wire_bytes)?;
         line("flows", self.flows)?;
-        line("  at a time, at most", self.most_flows)?;
-        line("  bytes of memory for each of these", self.bytes_a_flow())?;
         for (what, count) in &self.given_up {
             line(&format!("  given up: {what}"), *count)?;
         }
@@ -288,8 +272,6 @@ struct Body<'a> {
     damaged: u64,
     wire_bytes: u64,
     flows: u64,
-    most_flows: u64,
-    bytes_a_flow: u64,
     given_up: &'a BTreeMap<&'static str, u64>,
     times: Vec<ServiceTimes>,
 }

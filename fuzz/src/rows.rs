@@ -71,7 +71,7 @@ fn label(catalog: &Catalog, path: &PathBuf, workers: usize, max_flows: usize) ->
         Sink::new(Box::new(Shown { colours }), by, format, Pace::Whole)
     });
     let mut rows = Vec::new();
-    let mut ndjson = wiretag::report::ndjson::Ndjson::new(wiretag::report::record::FLOW);
+    let mut ndjson = wiretag::report::ndjson::Ndjson::default();
     let mut files = Files::open(std::slice::from_ref(path), None);
     let outcome: Outcome = run::files(
         &mut files,
@@ -83,7 +83,7 @@ fn label(catalog: &Catalog, path: &PathBuf, workers: usize, max_flows: usize) ->
             for sink in &mut sinks {
                 sink.flow(context, flow)?;
             }
-            ndjson.row(&mut rows, context, flow)
+            ndjson.row(&mut rows, context, wiretag::report::record::FLOW, flow)
         },
     );
     outcome.output.expect("nothing refuses rows here");

@@ -4,10 +4,6 @@
 
 use crate::dissect::read::Reader;
 
-/// Bytes of room that are kept for the next message. There may be very many streams, each of which
-/// once had a long one.
-const KEPT_ROOM: usize = 512;
-
 /// One direction of a stream of messages.
 #[derive(Default)]
 pub struct Cutter {
@@ -40,12 +36,6 @@ impl Cutter {
         let wanted = len.saturating_sub(self.pending.len());
         self.pending.extend_from_slice(bytes.up_to(wanted));
         (self.pending.len() >= len).then_some(())
-    }
-
-    /// The message in `pending` has been read.
-    pub fn clear(&mut self) {
-        self.pending.clear();
-        self.pending.shrink_to(KEPT_ROOM);
     }
 
     /// Says that the message in `pending` has `len` bytes, and that no more of them are wanted.

@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::dissect::lines::{GreetingLines, Lines};
 use crate::dissect::names;
 use crate::dissect::read::Reader;
 use crate::dissect::text::{BANNER, Manners, has_word};
-use crate::dissect::{Definition, Dissector, Example, Input, Progress, Role};
+use crate::dissect::{Definition, Dissector, Example, Input, Progress};
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::Protocol;
@@ -14,7 +13,7 @@ use crate::model::protocol::Protocol;
 /// File Transfer Protocol, control connection (RFC 959).
 pub const PROTOCOL: Protocol = Protocol::new("ftp", "FTP control");
 
-/// PORT, PASV, EPRT, EPSV, or a transfer without any: a data connection (RFC 959, RFC 2428).
+/// PORT, PASV, EPRT and EPSV: a data connection (RFC 959, RFC 2428).
 const DATA: Assignment = Assignment {
     name: "ftp-data",
     application: "FTP data",
@@ -28,7 +27,13 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[21],
     probe: |opening| MANNERS.probe(opening),
-    follow: Some(|opening| Box::new(Control::new(opening.ports, opening.from_start))),
+    follow: Some(|opening| {
+        Box::new(Control {
+            // Only what comes first is a greeting.
+            greeted: !opening.from_start,
+            ..Control::default()
+        })
+    }),
     says: &[BANNER],
     examples: &[
         Example {
@@ -66,140 +71,87 @@ const MANNERS: Manners = Manners {
     own_commands: &["PASV", "EPSV", "EPRT", "SYST", "FEAT"],
 };
 
+/// The longest line that is kept, in bytes; of a longer one the rest is passed over.
+const MAX_LINE: usize = 1024;
+
 /// Reads both directions line by line.
+#[derive(Default)]
 struct Control {
-    /// The ports of the connection: of who sends forward, and of the other.
-    ports: (u16, u16),
-    lines: [Lines; 2],
-    greeting: GreetingLines,
-    greeter: Option<Direction>,
-    /// Whether the connection was seen from its start: only what comes first is a greeting.
-    from_start: bool,
-    way: Way,
+    lines: [Line; 2],
+    greeted: bool,
 }
 
-/// Where the next data connection will go.
-enum Way {
-    /// To the port from which the client controls, since nothing else was said (RFC 959 3.2).
-    Default,
-    /// Where the client named a port, which is claimed and not used yet.
-    Named(Endpoint),
-    /// There again, until something else is said (RFC 959 5.3.1, PORT).
-    NamedBefore(Endpoint),
-    /// Where the server listens for one connection; or it was not captured where.
-    Other,
+/// A line, as far as it came.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    /// Bytes are missing in it: it says nothing.
+    broken: bool,
 }
 
 impl Dissector for Control {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
         let mut r = Reader::big(bytes);
-        while let Some(line) = self.lines[from.index()].next(&mut r) {
+        while let Ok(end) = r.until(b'\n') {
+            let line = self.lines[from.index()].end(end);
             if line.starts_with(b"234") {
                 return Progress::Done; // what follows is encrypted (RFC 4217 4)
             }
-            self.greet(from, &line, found);
-            if let Some(at) = assigned(&line) {
-                self.agree(from, at, found);
-            } else if line.starts_with(b"125 ") || line.starts_with(b"150 ") {
-                self.transfer(from, found);
+            if !self.greeted && line.starts_with(b"220") {
+                self.greeted = true;
+                found.push(Claim::Said {
+                    field: BANNER,
+                    text: names::text(&line),
+                    by: from,
+                });
+            }
+            if let Some((at, listener)) = assigned(&line, from) {
+                let by = DATA;
+                found.push(Claim::Assigned { by, at, listener });
             }
         }
+        self.lines[from.index()].add(r.rest());
         Progress::More
     }
 
     fn gap(&mut self, from: Direction, _missing: Option<u64>) {
-        self.lines[from.index()].gap();
-        self.way = Way::Other;
+        self.lines[from.index()].broken = true;
     }
 
     fn finish(&mut self, _found: &mut Vec<Claim>) {}
 }
 
-impl Control {
-    fn new(ports: (u16, u16), from_start: bool) -> Control {
-        Control {
-            ports,
-            lines: Default::default(),
-            greeting: GreetingLines::default(),
-            greeter: None,
-            from_start,
-            way: match from_start {
-                true => Way::Default,
-                false => Way::Other,
-            },
-        }
+impl Line {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = MAX_LINE.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(Reader::big(bytes).up_to(room));
     }
 
-    fn greet(&mut self, from: Direction, line: &[u8], found: &mut Vec<Claim>) {
-        if self.from_start && self.greeter.is_none() && line.starts_with(b"220") {
-            self.greeter = Some(from);
-        }
-        if self.greeter == Some(from) && self.greeting.takes(line) {
-            found.push(Claim::Said {
-                field: BANNER,
-                text: names::text(line),
-                by: from,
-            });
-        }
-    }
-
-    /// A port was named.
-    fn agree(&mut self, from: Direction, at: Named, found: &mut Vec<Claim>) {
-        self.way = match at.by {
-            Role::Client => Way::Named(at.endpoint.clone()),
-            Role::Server => Way::Other,
-        };
-        found.push(data(at.endpoint, from));
-    }
-
-    /// A data connection is about to be opened, says the server.
-    fn transfer(&mut self, server: Direction, found: &mut Vec<Claim>) {
-        let client = server.reversed();
-        let port = match client {
-            Direction::Forward => self.ports.0,
-            Direction::Reverse => self.ports.1,
-        };
-        match std::mem::replace(&mut self.way, Way::Other) {
-            Way::Default => {
-                found.extend(endpoint(None, port).map(|at| data(at, client)));
-                self.way = Way::Default;
-            }
-            Way::Named(at) => self.way = Way::NamedBefore(at),
-            Way::NamedBefore(at) => {
-                found.push(data(at.clone(), client));
-                self.way = Way::NamedBefore(at);
-            }
-            Way::Other => {}
+    /// The whole line, to which `end` is the last part; empty if it was broken.
+    fn end(&mut self, end: &[u8]) -> Vec<u8> {
+        self.add(end);
+        let line = std::mem::take(&mut self.bytes);
+        match std::mem::take(&mut self.broken) {
+            true => Vec::new(),
+            false => line,
         }
     }
 }
 
-fn data(at: Endpoint, listener: Direction) -> Claim {
-    let by = DATA;
-    Claim::Assigned { by, at, listener }
-}
-
-/// A port that a line named, and whose line that was.
-struct Named {
-    endpoint: Endpoint,
-    by: Role,
-}
-
-/// The endpoint that a line names: its sender listens there.
-fn assigned(line: &[u8]) -> Option<Named> {
+/// The endpoint that a line sent in this direction assigns, and who listens there: always its sender.
+fn assigned(line: &[u8], from: Direction) -> Option<(Endpoint, Direction)> {
     let mut r = Reader::big(line);
     let word = r.up_to(4).to_ascii_uppercase();
     let rest = String::from_utf8_lossy(r.rest()).into_owned();
-    let (by, endpoint) = match word.as_slice() {
-        b"PORT" => (Role::Client, host_and_port(&rest)),
-        b"EPRT" => (Role::Client, extended(rest.trim_start())),
+    let at = match word.as_slice() {
+        b"PORT" => host_and_port(&rest),
         // The numbers stand in brackets, but not with every server (RFC 1123 4.1.2.6).
-        b"227 " => (Role::Server, host_and_port(&rest)),
-        b"229 " => (Role::Server, extended(rest.split_once('(')?.1)),
-        _ => return None,
-    };
-    let endpoint = endpoint?;
-    Some(Named { endpoint, by })
+        b"227 " => host_and_port(&rest),
+        b"EPRT" => extended(rest.trim_start()),
+        b"229 " => extended(rest.split_once('(')?.1),
+        _ => None,
+    }?;
+    Some((at, from))
 }
 
 /// `h1,h2,h3,h4,p1,p2`, wherever the digits begin.
@@ -243,19 +195,15 @@ mod tests {
     use super::*;
     use crate::model::evidence::Direction::{Forward, Reverse};
 
-    fn control() -> Control {
-        Control::new((50_123, 21), true)
-    }
-
     fn claims(talk: &[(Direction, &[u8])]) -> Vec<Claim> {
-        let (mut control, mut found) = (control(), Vec::new());
+        let (mut control, mut found) = (Control::default(), Vec::new());
         for (from, bytes) in talk {
             control.feed(*from, bytes, &mut found);
         }
         found
     }
 
-    fn to(address: Option<&str>, port: u16, listener: Direction) -> Claim {
+    fn data(address: Option<&str>, port: u16, listener: Direction) -> Claim {
         Claim::Assigned {
             by: DATA,
             at: Endpoint::Port {
@@ -289,7 +237,7 @@ mod tests {
                 1930,
             ),
         ] {
-            assert_eq!(claims(&[(from, line)]), [to(address, port, from)]);
+            assert_eq!(claims(&[(from, line)]), [data(address, port, from)]);
         }
     }
 
@@ -322,48 +270,29 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_without_a_port_goes_to_the_port_that_controls() {
-        let opens = (Reverse, &b"150 here it comes\r\n"[..]);
-        assert_eq!(claims(&[opens]), [to(None, 50_123, Forward)]);
-        assert_eq!(claims(&[(Reverse, b"125 already open\r\n")]).len(), 1);
-        assert_eq!(claims(&[(Reverse, b"226 done\r\n")]), []);
-        let passive = (Reverse, &b"229 Extended (|||1930|)\r\n"[..]);
-        let once = [to(None, 1930, Reverse)];
-        assert_eq!(claims(&[passive, opens, opens]), once);
-    }
-
-    #[test]
-    fn a_port_that_the_client_named_is_used_until_it_names_another() {
-        let opens = (Reverse, &b"150 here it comes\r\n"[..]);
-        let (one, two) = (b"PORT 10,0,0,1,4,1\r\n", b"EPRT |1|10.0.0.1|1026|\r\n");
-        let talk = [(Forward, &one[..]), opens, opens, (Forward, two), opens];
-        let expected = [1025, 1025, 1026].map(|port| to(Some("10.0.0.1"), port, Forward));
-        assert_eq!(claims(&talk), expected);
-    }
-
-    #[test]
-    fn where_something_was_missed_nothing_is_said_of_the_default_port() {
-        let opens = b"150 here it comes\r\n";
-        let (mut late, mut found) = (Control::new((50_123, 21), false), Vec::new());
-        late.feed(Reverse, opens, &mut found);
-        let mut holed = control();
-        holed.gap(Forward, Some(20));
-        holed.feed(Reverse, opens, &mut found);
-        assert_eq!(found, []);
+    fn a_long_line_is_bounded_and_the_next_one_read() {
+        let mut control = Control::default();
+        let mut found = Vec::new();
+        for _ in 0..100 {
+            control.feed(Forward, &[b'x'; 1000], &mut found);
+        }
+        assert_eq!(control.lines[0].bytes.len(), MAX_LINE);
+        control.feed(Forward, b"\nPORT 10,0,0,1,4,1\r\n", &mut found);
+        assert_eq!(found, [data(Some("10.0.0.1"), 1025, Forward)]);
     }
 
     #[test]
     fn a_line_with_a_gap_claims_nothing() {
-        let (mut control, mut found) = (control(), Vec::new());
+        let (mut control, mut found) = (Control::default(), Vec::new());
         control.feed(Forward, b"PORT 10,0,0,1,", &mut found);
         control.gap(Forward, Some(1));
         control.feed(Forward, b",1\r\nPORT 10,0,0,1,4,1\r\n", &mut found);
-        assert_eq!(found, [to(Some("10.0.0.1"), 1025, Forward)]);
+        assert_eq!(found, [data(Some("10.0.0.1"), 1025, Forward)]);
     }
 
     #[test]
     fn after_the_switch_to_encryption_it_is_done() {
-        let (mut control, mut found) = (control(), Vec::new());
+        let (mut control, mut found) = (Control::default(), Vec::new());
         control.feed(Forward, b"AUTH TLS\r\n", &mut found);
         let progress = control.feed(Reverse, b"234 go ahead\r\n", &mut found);
         assert_eq!(progress, Progress::Done);

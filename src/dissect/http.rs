@@ -1,69 +1,18 @@
-//! Hypertext Transfer Protocol (RFC 9112): the first request and the first answer, for what they
-//! say of the server, of the client and of what is asked for.
+//! Hypertext Transfer Protocol (RFC 9112); a server's own name for itself is announced.
 
-use crate::dissect::head::Head;
-use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::text::{StartLine, begins, start_line};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_stream,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Hypertext Transfer Protocol (RFC 9112).
 pub const PROTOCOL: Protocol = Protocol::new("http", "HTTP");
 
-/// What a request asked for that the server has: it answered with it, or asks Windows' way who
-/// wants it. Said by the server.
-pub const PATH: Field = Field::new("http-path", "HTTP answered");
-
-/// What a request asked for, where no answer was seen or the answer was a refusal.
-pub const REQUEST: Field = Field::new("http-request", "HTTP request");
-
 /// What a server calls itself (RFC 9110 10.2.4).
-pub const SERVER: Field = Field::new("http-server", "Server header");
-
-/// A field of a head, and what it is claimed as.
-struct Told {
-    field: Field,
-    header: &'static str,
-}
-
-/// What requests tell.
-const BY_CLIENT: &[Told] = &[
-    told("http-host", "Host", "Host header"),
-    told("http-user-agent", "User-Agent", "User-Agent header"),
-    told("http-notification", "NT", "notification of"),
-    told("http-soap-action", "SOAPAction", "SOAPAction header"),
-];
-
-/// What answers tell.
-const BY_SERVER: &[Told] = &[
-    Told {
-        field: SERVER,
-        header: "Server",
-    },
-    told("http-powered-by", "X-Powered-By", "X-Powered-By header"),
-    told("http-aspnet", "X-AspNet-Version", "X-AspNet-Version header"),
-    told(
-        "http-sharepoint",
-        "MicrosoftSharePointTeamServices",
-        "MicrosoftSharePointTeamServices header",
-    ),
-    told("http-owa", "X-OWA-Version", "X-OWA-Version header"),
-    told("http-exchange", "X-FEServer", "X-FEServer header"),
-    told("http-dav", "DAV", "DAV header"),
-];
-
-const fn told(name: &'static str, header: &'static str, lead: &'static str) -> Told {
-    Told {
-        field: Field::new(name, lead),
-        header,
-    }
-}
-
-/// The schemes by which a server lets itself be told who asks (RFC 9110 11.6.1), without their
-/// parameters.
-const AUTHENTICATE: Field = Field::new("http-authenticate", "WWW-Authenticate header");
+const SERVER: Field = Field::new("http-server", "Server header");
 
 /// HTTP over TCP.
 pub const STREAM: Definition = Definition {
@@ -71,8 +20,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[80, 8080, 5985, 593],
     probe: |opening| probe_stream(opening, look),
-    follow: Some(|_| Box::new(Exchange::default())),
-    says: &SAYS,
+    follow: Some(|_| Box::new(Headers::default())),
+    says: &[SERVER],
     examples: &[
         Example {
             port: 80,
@@ -92,24 +41,8 @@ pub const STREAM: Definition = Definition {
     ],
 };
 
-const SAYS: [Field; BY_CLIENT.len() + BY_SERVER.len() + 3] = {
-    let mut says = [PATH; BY_CLIENT.len() + BY_SERVER.len() + 3];
-    let mut at = 0;
-    while at < BY_CLIENT.len() {
-        says[at] = BY_CLIENT[at].field;
-        at += 1;
-    }
-    while at < BY_CLIENT.len() + BY_SERVER.len() {
-        says[at] = BY_SERVER[at - BY_CLIENT.len()].field;
-        at += 1;
-    }
-    says[at] = REQUEST;
-    says[at + 1] = AUTHENTICATE;
-    says
-};
-
 fn look(bytes: &[u8]) -> Result<Look, Short> {
-    Ok(match start_line(bytes, VERSION)? {
+    Ok(match start_line(bytes, "HTTP/")? {
         // RPC's tunnel has methods of its own: it is another protocol's payload.
         StartLine::Request(b"RPC_IN_DATA" | b"RPC_OUT_DATA") => Look::Other,
         StartLine::Request(_) => Look::By(Role::Client),
@@ -118,241 +51,107 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
     })
 }
 
-const VERSION: &str = "HTTP/";
+/// The longest head of an answer that is waited for, in bytes: servers send less.
+const MAX_HEAD: usize = 8 * 1024;
 
-/// Reads the first head of each direction.
+/// Waits for the first answer's header and announces its `Server` line.
 #[derive(Default)]
-struct Exchange {
-    heads: [Head; 2],
-    /// Which directions have nothing more to tell.
-    over: [bool; 2],
-    /// What was asked for, until it is known what became of it, and by whom.
-    asked: Option<(Direction, String)>,
+struct Headers {
+    heads: [Vec<u8>; 2],
 }
 
-impl Dissector for Exchange {
+impl Dissector for Headers {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
-        let mut r = Reader::big(bytes);
-        while !self.over[from.index()] && r.left() > 0 {
-            let head = &mut self.heads[from.index()];
-            let is_whole = head.take(&mut r);
-            let role = match head.start(VERSION) {
-                Ok(StartLine::Request(_)) => Role::Client,
-                Ok(StartLine::Status) => Role::Server,
-                Err(Short) if !is_whole => break,
-                // After a gap, or before the beginning was captured: part of some body.
-                Err(Short) | Ok(StartLine::Other) => {
-                    *head = Head::default();
-                    break;
-                }
-            };
-            if is_whole && self.read(from, role, found) == Progress::Done {
-                return Progress::Done;
-            }
+        let head = &mut self.heads[from.index()];
+        // Of a request only its first bytes are kept: they tell that it is none of the answers.
+        let is_answer = begins(head, b"HTTP/") != Ok(false);
+        if is_answer {
+            let room = MAX_HEAD.saturating_sub(head.len());
+            head.extend_from_slice(Reader::big(bytes).up_to(room));
         }
-        Progress::More
+        if begins(head, b"HTTP/") != Ok(true) {
+            head.truncate(5);
+            return Progress::More;
+        }
+        match server_line(head) {
+            Ok(Some(text)) => {
+                found.push(Claim::Said {
+                    field: SERVER,
+                    text,
+                    by: from,
+                });
+                Progress::Done
+            }
+            Ok(None) => Progress::Done,
+            Err(Short) if head.len() >= MAX_HEAD => Progress::Done,
+            Err(Short) => Progress::More,
+        }
     }
 
     fn gap(&mut self, from: Direction, _missing: Option<u64>) {
-        // What comes next may begin within a head or a body: it is read if it begins one.
-        self.over[from.index()] |= !self.heads[from.index()].is_empty();
+        // What comes next may begin within a header: it is compared with what an answer begins with.
+        self.heads[from.index()].clear();
     }
 
-    fn finish(&mut self, found: &mut Vec<Claim>) {
-        found.extend((self.asked.take()).map(|(by, text)| said(REQUEST, text, by)));
-    }
+    fn finish(&mut self, _found: &mut Vec<Claim>) {}
 }
 
-impl Exchange {
-    fn read(&mut self, from: Direction, role: Role, found: &mut Vec<Claim>) -> Progress {
-        let head = std::mem::take(&mut self.heads[from.index()]);
-        if role == Role::Client {
-            self.over[from.index()] = true;
-            self.asked = head.request().map(|text| (from, text));
-            tell(&head, BY_CLIENT, from, found);
-            return Progress::More;
-        }
-        let status = head.status().unwrap_or_default();
-        if (100..=199).contains(&status) && status != SWITCHING_PROTOCOLS {
-            return Progress::More; // the answer proper is still to come (RFC 9110 15.2)
-        }
-        tell(&head, BY_SERVER, from, found);
-        let schemes = schemes(&head);
-        if is_there(status, &schemes)
-            && let Some((_, text)) = self.asked.take()
+/// The `Server` line of a head; `None` if it has none.
+fn server_line(head: &[u8]) -> Result<Option<String>, Short> {
+    let mut r = Reader::big(head);
+    loop {
+        let line = r.until(b'\n')?;
+        let mut value = Reader::big(line);
+        if let Ok(name) = value.take("server:".len())
+            && name.eq_ignore_ascii_case(b"server:")
         {
-            found.push(said(PATH, text, from));
+            return Ok(Some(names::text(value.rest().trim_ascii())));
         }
-        if !schemes.is_empty() {
-            found.push(said(AUTHENTICATE, names::text(schemes.as_bytes()), from));
+        if line.is_empty() || line == b"\r" {
+            return Ok(None);
         }
-        Progress::Done
     }
-}
-
-const SWITCHING_PROTOCOLS: u16 = 101;
-
-/// Whether an answer shows that what was asked for is there. A server that asks for a password by
-/// Basic or Digest may ask so for anything; one that asks by Negotiate or NTLM has a place there.
-fn is_there(status: u16, schemes: &str) -> bool {
-    let is_windows_way = || {
-        let mut each = schemes.split(", ");
-        each.any(|one| one.eq_ignore_ascii_case("Negotiate") || one.eq_ignore_ascii_case("NTLM"))
-    };
-    match status {
-        200..=299 | SWITCHING_PROTOCOLS => true,
-        401 => is_windows_way(),
-        _ => false,
-    }
-}
-
-/// The schemes of all challenges, each field's first: servers of Windows send a field for each.
-fn schemes(head: &Head) -> String {
-    let first = |value: &[u8]| {
-        let end = |byte: &u8| matches!(byte, b' ' | b',');
-        names::text(value.split(end).next().unwrap_or_default())
-    };
-    let mut schemes: Vec<String> = head.fields("WWW-Authenticate").map(first).collect();
-    schemes.retain(|scheme| !scheme.is_empty());
-    schemes.dedup();
-    schemes.join(", ")
-}
-
-fn tell(head: &Head, list: &[Told], by: Direction, found: &mut Vec<Claim>) {
-    let said = (list.iter()).filter_map(|told| {
-        head.field(told.header)
-            .map(|text| said(told.field, text, by))
-    });
-    found.extend(said);
-}
-
-fn said(field: Field, text: String, by: Direction) -> Claim {
-    Claim::Said { field, text, by }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dissect::head::MAX_HEAD;
     use crate::model::evidence::Direction::{Forward, Reverse};
 
-    const ASKED: &[u8] = b"POST /wsman?id=1 HTTP/1.1\r\nHost: fs1:5985\r\n\
-        User-Agent: Microsoft WinRM Client\r\nContent-Length: 5\r\n\r\nHost:";
-    const ANSWERED: &[u8] = b"HTTP/1.1 200 OK\r\nDate: today\r\nserver: Microsoft-IIS/10.0\r\n\
-        X-Powered-By: ASP.NET\r\n\r\nServer: not me";
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 200 OK\r\nDate: today\r\nserver: Microsoft-IIS/10.0\r\n\r\nServer: not me";
 
-    /// What is claimed, as `field=text`, in order.
-    fn told(talk: &[(Direction, &[u8])]) -> Vec<String> {
-        let (mut exchange, mut found) = (Exchange::default(), Vec::new());
-        for (from, bytes) in talk {
-            if exchange.feed(*from, bytes, &mut found) == Progress::Done {
+    fn announced(pieces: &[&[u8]]) -> Vec<Claim> {
+        let (mut headers, mut found) = (Headers::default(), Vec::new());
+        headers.feed(Forward, b"GET / HTTP/1.1\r\n\r\n", &mut found);
+        for piece in pieces {
+            if headers.feed(Reverse, piece, &mut found) == Progress::Done {
                 break;
             }
         }
-        exchange.finish(&mut found);
-        let text = |claim| match claim {
-            Claim::Said { field, text, .. } => format!("{}={text}", field.name()),
-            other => panic!("{other:?}"),
-        };
-        found.into_iter().map(text).collect()
+        found
     }
 
-    const ALL: [&str; 5] = [
-        "http-host=fs1:5985",
-        "http-user-agent=Microsoft WinRM Client",
-        "http-server=Microsoft-IIS/10.0",
-        "http-powered-by=ASP.NET",
-        "http-path=POST /wsman",
-    ];
-
     #[test]
-    fn a_request_and_its_answer_are_told_wherever_they_are_torn() {
-        for cut in 0..ASKED.len() {
-            let (left, right) = ASKED.split_at(cut);
-            let talk = [(Forward, left), (Forward, right), (Reverse, ANSWERED)];
-            assert_eq!(told(&talk), ALL, "{cut}");
-        }
-        for cut in 0..ANSWERED.len() {
-            let (left, right) = ANSWERED.split_at(cut);
-            let talk = [(Forward, ASKED), (Reverse, left), (Reverse, right)];
-            assert_eq!(told(&talk), ALL, "{cut}");
+    fn the_server_line_is_announced_wherever_the_answer_is_torn() {
+        let line = [Claim::Said {
+            field: SERVER,
+            text: "Microsoft-IIS/10.0".into(),
+            by: Reverse,
+        }];
+        for cut in 0..ANSWER.len() {
+            let (left, right) = ANSWER.split_at(cut);
+            assert_eq!(announced(&[left, right]), line, "{cut}");
         }
     }
 
     #[test]
-    fn a_path_counts_as_the_servers_only_where_the_answer_shows_it() {
-        for (answer, field) in [
-            ("200 OK\r\n", "http-path"),
-            ("401 No\r\nWWW-Authenticate: Negotiate\r\n", "http-path"),
-            (
-                "401 No\r\nWWW-Authenticate: Basic realm=a\r\n",
-                "http-request",
-            ),
-            ("301 Moved\r\n", "http-request"),
-            ("404 Not Found\r\n", "http-request"),
-            ("500 Broken\r\n", "http-request"),
-        ] {
-            let answer = format!("HTTP/1.1 {answer}\r\n");
-            let talk = [
-                (Forward, &b"GET /owa/ HTTP/1.1\r\n\r\n"[..]),
-                (Reverse, answer.as_bytes()),
-            ];
-            let expected = format!("{field}=GET /owa/");
-            assert!(told(&talk).contains(&expected), "{answer}");
-        }
-    }
-
-    #[test]
-    fn a_request_without_an_answer_was_only_asked() {
+    fn an_answer_that_names_no_server_announces_nothing() {
         assert_eq!(
-            told(&[(Forward, b"GET / HTTP/1.1\r\n\r\n")]),
-            ["http-request=GET /"]
+            announced(&[b"HTTP/1.1 204 No\r\n\r\nServer: body\r\n\r\n"]),
+            []
         );
-    }
-
-    #[test]
-    fn an_interim_answer_is_not_the_answer() {
-        let talk = [
-            (Forward, ASKED),
-            (
-                Reverse,
-                &b"HTTP/1.1 100 Continue\r\nServer: early\r\n\r\n"[..],
-            ),
-            (Reverse, ANSWERED),
-        ];
-        assert_eq!(told(&talk), ALL);
-    }
-
-    #[test]
-    fn the_schemes_of_a_challenge_are_told_without_their_parameters() {
-        let talk = [(
-            Reverse,
-            &b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n\
-            WWW-Authenticate: Basic realm=\"x\"\r\n\r\n"[..],
-        )];
-        assert_eq!(told(&talk), ["http-authenticate=Negotiate, NTLM, Basic"]);
-    }
-
-    #[test]
-    fn an_answer_that_names_no_server_tells_nothing() {
-        let silent = &b"HTTP/1.1 204 No\r\n\r\nServer: body\r\n\r\n"[..];
-        assert_eq!(told(&[(Reverse, silent)]), [""; 0]);
         let endless = [b"HTTP/1.1 200 OK\r\n", &[b'x'; MAX_HEAD][..]].concat();
-        let talk = [(Reverse, &endless[..]), (Reverse, b"\r\nServer: late\r\n")];
-        assert_eq!(told(&talk), [""; 0]);
-    }
-
-    #[test]
-    fn after_a_gap_only_a_message_that_begins_is_read() {
-        let (mut exchange, mut found) = (Exchange::default(), Vec::new());
-        exchange.feed(Forward, b"GET / HTTP/1.1\r\nHost: a\r\n", &mut found);
-        exchange.gap(Forward, Some(20));
-        exchange.feed(Forward, b"Host: b\r\n\r\n", &mut found);
-        exchange.gap(Reverse, Some(200));
-        exchange.feed(Reverse, b"Server: body\r\n\r\n", &mut found);
-        assert_eq!(found, []);
-        let progress = exchange.feed(Reverse, ANSWERED, &mut found);
-        assert_eq!(progress, Progress::Done);
-        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(announced(&[&endless, b"\r\nServer: late\r\n"]), []);
     }
 }

@@ -1,23 +1,14 @@
-//! Kerberos version 5 (RFC 4120): which realm is asked for a ticket to which service.
+//! Kerberos version 5 (RFC 4120).
 
-use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, ber, filled, is_long_enough, names,
-    probe_datagram, probe_stream,
+    Definition, Example, Input, Look, Role, ber, filled, is_long_enough, probe_datagram,
+    probe_stream,
 };
-use crate::model::evidence::{Claim, Direction};
-use crate::model::protocol::{Field, Protocol};
+use crate::model::protocol::Protocol;
 
 /// Kerberos version 5 (RFC 4120).
 pub const PROTOCOL: Protocol = Protocol::new("kerberos", "Kerberos");
-
-/// The realm that is asked, or answers.
-pub const REALM: Field = Field::new("kerberos-realm", "realm");
-
-/// The service for which a ticket is asked, granted or refused: its class and its host, as
-/// `cifs/fs1.lab.example`. The client talks to that service next.
-pub const PRINCIPAL: Field = Field::new("kerberos-principal", "ticket for");
 
 /// Kerberos over UDP.
 pub const DATAGRAM: Definition = Definition {
@@ -25,8 +16,8 @@ pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &[88],
     probe: |opening| probe_datagram(opening, datagram),
-    follow: Some(|_| Box::new(Datagrams(Tickets::default()))),
-    says: &[REALM, PRINCIPAL],
+    follow: None,
+    says: &[],
     examples: &[Example {
         port: 88,
         client: &filled::<131>(
@@ -43,8 +34,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[88],
     probe: |opening| probe_stream(opening, framed),
-    follow: Some(|_| Box::new(Stream::new(&FRAMING, Tickets::default()))),
-    says: &[REALM, PRINCIPAL],
+    follow: None,
+    says: &[],
     examples: &[Example {
         port: 88,
         client: &filled::<135>(
@@ -114,293 +105,4 @@ fn message(r: &mut Reader) -> Result<Look, Short> {
         }
     }
     Ok(Look::By(role))
-}
-
-/// Each message after its length. A ticket grows with the groups of its user to 65,535 bytes in
-/// Windows (MaxTokenSize), and stands before what is asked; another goes with an answer.
-const FRAMING: Framing = Framing {
-    len: |mut r| {
-        let len = r.u32()?;
-        // The high bit is reserved (RFC 4120 7.2.2), and no message is longer than its tickets.
-        Ok((len < MAX_MESSAGE as u32).then(|| len as usize + LENGTH_LEN))
-    },
-    most: MAX_MESSAGE,
-    begins: |bytes| matches!(framed(bytes), Ok(Look::By(_))),
-};
-
-const MAX_MESSAGE: usize = 128 * 1024;
-
-const LENGTH_LEN: usize = 4;
-
-/// Reads the messages of both sides.
-#[derive(Default)]
-struct Tickets {
-    said: Sayings,
-}
-
-impl Listener for Tickets {
-    fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
-        let mut r = Reader::big(message);
-        if role(r.clone().u8().unwrap_or_default()).is_none() {
-            // In a stream the length stands before it.
-            r = Reader::big(r.sub(LENGTH_LEN).map(|_| r.rest()).unwrap_or_default());
-        }
-        if let Ok((realm, principal)) = asked(&mut r) {
-            self.said.say(REALM, realm, from, found);
-            self.said.say(PRINCIPAL, principal, from, found);
-        }
-        match self.said.is_full() {
-            true => Progress::Done,
-            false => Progress::More,
-        }
-    }
-}
-
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-const GENERAL_STRING: u8 = 0x1b;
-
-/// The field of this number in a SEQUENCE, those before it passed over.
-fn field<'a>(r: &mut Reader<'a>, number: u8) -> Result<Reader<'a>, Short> {
-    let tag = 0xa0 | number;
-    loop {
-        let mut ahead = r.clone();
-        let (found, contents) = ber::element(&mut ahead)?;
-        if found > tag {
-            return Err(Short);
-        }
-        *r = ahead;
-        if found == tag {
-            return Ok(contents);
-        }
-    }
-}
-
-/// The realm and the service that a message is about (RFC 4120 5.4.1, 5.4.2, 5.9.1).
-fn asked(r: &mut Reader) -> Result<(String, String), Short> {
-    let (tag, mut r) = ber::element(r)?;
-    let mut r = ber::expect(&mut r, SEQUENCE)?;
-    match tag {
-        0x6a | 0x6c => {
-            let mut body = ber::expect(&mut field(&mut r, 4)?, SEQUENCE)?;
-            Ok((
-                realm(field(&mut body, 2)?)?,
-                principal(field(&mut body, 3)?)?,
-            ))
-        }
-        0x6b | 0x6d => ticket(&mut field(&mut r, 5)?),
-        0x7e => Ok((realm(field(&mut r, 9)?)?, principal(field(&mut r, 10)?)?)),
-        _ => Err(Short),
-    }
-}
-
-/// The realm and the service of a ticket (RFC 4120 5.3).
-fn ticket(r: &mut Reader) -> Result<(String, String), Short> {
-    const TICKET: u8 = 0x61;
-    let mut r = ber::expect(r, TICKET)?;
-    let mut r = ber::expect(&mut r, SEQUENCE)?;
-    Ok((realm(field(&mut r, 1)?)?, principal(field(&mut r, 2)?)?))
-}
-
-/// The realm and the service of the ticket that an AP-REQ shows (RFC 4120 5.5.1).
-///
-/// # Errors
-/// `Short` if it is none, or ends before they do.
-pub fn shown(r: &mut Reader) -> Result<(String, String), Short> {
-    const AP_REQ: u8 = 0x6e;
-    let mut r = ber::expect(r, AP_REQ)?;
-    let mut r = ber::expect(&mut r, SEQUENCE)?;
-    ticket(&mut field(&mut r, 3)?)
-}
-
-fn realm(mut r: Reader) -> Result<String, Short> {
-    ber::whole(&mut r, GENERAL_STRING).map(names::text)
-}
-
-/// Its parts, with a stroke between them, as principals are written (RFC 1964 2.1.1).
-fn principal(mut r: Reader) -> Result<String, Short> {
-    /// A class, a host and a domain; more are not in use.
-    const MAX_PARTS: usize = 4;
-    let mut r = ber::expect(&mut r, SEQUENCE)?;
-    ber::whole(&mut field(&mut r, 0)?, INTEGER)?;
-    let mut parts = ber::expect(&mut field(&mut r, 1)?, SEQUENCE)?;
-    let mut name = Vec::new();
-    while parts.left() > 0 && name.len() < MAX_PARTS {
-        name.push(ber::whole(&mut parts, GENERAL_STRING).map(names::text)?);
-    }
-    Ok(name.join("/"))
-}
-
-/// Messages for the tests.
-#[cfg(test)]
-pub mod samples {
-    /// An element with a length of three bytes.
-    pub fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
-        let contents = contents.concat();
-        let len = u16::try_from(contents.len()).expect("a short element");
-        [&[tag, 0x82], &len.to_be_bytes()[..], &contents].concat()
-    }
-
-    fn text(text: &str) -> Vec<u8> {
-        element(0x1b, &[text.as_bytes()])
-    }
-
-    pub fn principal(name: &str) -> Vec<u8> {
-        let parts: Vec<_> = name.split('/').map(text).collect();
-        let parts = element(0x30, &[&parts.concat()]);
-        element(0x30, &[b"\xa0\x03\x02\x01\x02", &element(0xa1, &[&parts])])
-    }
-
-    pub fn request(tag: u8, padata: &[u8], name: &str) -> Vec<u8> {
-        let body = element(
-            0x30,
-            &[
-                &element(0xa0, &[b"\x03\x05\0@\x81\0\x10"]),
-                &element(0xa1, &[&principal("me")]),
-                &element(0xa2, &[&text("LAB.EXAMPLE")]),
-                &element(0xa3, &[&principal(name)]),
-                &element(0xa7, &[b"\x02\x01\x07"]),
-            ],
-        );
-        let kind = [0xa2, 3, 2, 1, tag & 0x1f];
-        let fields = element(
-            0x30,
-            &[
-                b"\xa1\x03\x02\x01\x05",
-                &kind,
-                &element(0xa3, &[padata]),
-                &element(0xa4, &[&body]),
-            ],
-        );
-        element(tag, &[&fields])
-    }
-
-    pub fn ticket(name: &str) -> Vec<u8> {
-        let fields = element(
-            0x30,
-            &[
-                b"\xa0\x03\x02\x01\x05",
-                &element(0xa1, &[&text("LAB.EXAMPLE")]),
-                &element(0xa2, &[&principal(name)]),
-                &element(0xa3, &[&[b'x'; 300]]),
-            ],
-        );
-        element(0x61, &[&fields])
-    }
-
-    pub fn ap_request(name: &str) -> Vec<u8> {
-        let fields = element(
-            0x30,
-            &[
-                b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0e\xa2\x07\x03\x05\0\0\0\0\0",
-                &element(0xa3, &[&ticket(name)]),
-            ],
-        );
-        element(0x6e, &[&fields])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::samples::{element, principal, request, ticket};
-    use super::*;
-    use crate::dissect::messages::samples::{said, torn};
-    use crate::dissect::{Dissector, Opening};
-    use crate::model::evidence::Direction::{Forward, Reverse};
-
-    fn follow(definition: &Definition) -> Box<dyn Dissector> {
-        definition.follow.expect("it is followed")(&Opening {
-            forward: b"",
-            reverse: b"",
-            ports: (50_000, 88),
-            from_start: true,
-        })
-    }
-
-    fn framed(message: &[u8]) -> Vec<u8> {
-        [&(message.len() as u32).to_be_bytes(), message].concat()
-    }
-
-    const ASKED: [&str; 2] = [
-        "kerberos-realm: LAB.EXAMPLE",
-        "kerberos-principal: cifs/fs1.lab.example",
-    ];
-
-    #[test]
-    fn a_request_names_realm_and_service_behind_however_long_a_ticket() {
-        for ticket_len in [10, 60_000] {
-            let message = request(0x6c, &vec![b'x'; ticket_len], "cifs/fs1.lab.example");
-            assert_eq!(
-                said(follow(&DATAGRAM).as_mut(), &[(Forward, &message)]),
-                ASKED
-            );
-            let stream = framed(&message);
-            assert_eq!(said(follow(&STREAM).as_mut(), &[(Forward, &stream)]), ASKED);
-        }
-    }
-
-    #[test]
-    fn an_answer_alone_names_them_too_and_repeats_nothing() {
-        let fields = element(
-            0x30,
-            &[
-                b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0d",
-                &element(0xa5, &[&ticket("cifs/fs1.lab.example")]),
-            ],
-        );
-        let answer = element(0x6d, &[&fields]);
-        assert_eq!(
-            said(follow(&DATAGRAM).as_mut(), &[(Reverse, &answer)]),
-            ASKED
-        );
-        let asked = request(0x6c, b"", "cifs/fs1.lab.example");
-        let both: [(_, &[u8]); 2] = [(Forward, &asked), (Reverse, &answer)];
-        assert_eq!(said(follow(&DATAGRAM).as_mut(), &both), ASKED);
-        let fields = element(
-            0x30,
-            &[
-                b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x1e\xa6\x03\x02\x01\x19",
-                &element(0xa9, &[&element(0x1b, &[b"LAB.EXAMPLE"])]),
-                &element(0xaa, &[&principal("krbtgt/LAB.EXAMPLE")]),
-            ],
-        );
-        let refused = element(0x7e, &[&fields]);
-        assert_eq!(
-            said(follow(&DATAGRAM).as_mut(), &[(Reverse, &refused)])[1],
-            "kerberos-principal: krbtgt/LAB.EXAMPLE"
-        );
-    }
-
-    #[test]
-    fn a_stream_torn_anywhere_names_the_same() {
-        let asked = framed(&request(0x6a, b"padata", "krbtgt/LAB.EXAMPLE"));
-        torn(&|| follow(&STREAM), &[(Forward, &asked)]);
-        let message = request(0x6a, b"", "krbtgt/LAB.EXAMPLE");
-        for len in 0..message.len() {
-            let cut = Reader::big(&message).up_to(len);
-            said(follow(&DATAGRAM).as_mut(), &[(Forward, cut)]);
-        }
-    }
-
-    #[test]
-    fn what_is_no_message_names_nothing_and_a_long_one_is_given_up() {
-        let mut stream = follow(&STREAM);
-        let mut found = Vec::new();
-        assert_eq!(
-            stream.feed(Forward, b"\0\0\0\x03abc", &mut found),
-            Progress::More
-        );
-        assert_eq!(
-            stream.feed(Forward, b"\x7f\0\0\0", &mut found),
-            Progress::Done
-        );
-        assert!(found.is_empty());
-    }
-
-    #[test]
-    fn a_principal_of_many_parts_is_cut_to_its_bound() {
-        let message = request(0x6c, b"", &["a"; 500].join("/"));
-        let told = said(follow(&DATAGRAM).as_mut(), &[(Forward, &message)]);
-        assert_eq!(told[1], "kerberos-principal: a/a/a/a");
-    }
 }

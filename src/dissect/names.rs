@@ -28,15 +28,7 @@ pub fn text(bytes: &[u8]) -> String {
 /// UTF-16 text, little-endian as Windows sends it, up to its first NUL and cut to a bound; what is
 /// no UTF-16 is replaced.
 pub fn utf16(bytes: &[u8]) -> String {
-    units(Reader::little(bytes))
-}
-
-/// The same in big-endian order, as certificates have it.
-pub fn utf16_big(bytes: &[u8]) -> String {
-    units(Reader::big(bytes))
-}
-
-fn units(mut r: Reader) -> String {
+    let mut r = Reader::little(bytes);
     let units = std::iter::from_fn(|| r.u16().ok())
         .take_while(|unit| *unit != 0)
         .take(MAX_PIPE * 2);

@@ -164,10 +164,6 @@ impl Dissector for Session {
     fn finish(&mut self, found: &mut Vec<Claim>) {
         self.smb.finish(found);
     }
-
-    fn kept(&self) -> usize {
-        self.smb.kept()
-    }
 }
 
 #[cfg(test)]

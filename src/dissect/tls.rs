@@ -1,7 +1,5 @@
-//! Transport Layer Security (RFC 8446, RFC 5246) and what came before it. What its handshake says
-//! is in `handshake.rs`.
+//! Transport Layer Security (RFC 8446, RFC 5246) and what came before it.
 
-use crate::dissect::handshake::{self, Handshake};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
     Definition, Example, Input, Look, Opening, Probe, Role, filled, probe_stream,
@@ -17,8 +15,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[443, 636, 3269, 993, 995, 465, 5986],
     probe,
-    follow: Some(|_| Box::new(Handshake::default())),
-    says: handshake::SAYS,
+    follow: None,
+    says: &[],
     examples: &[Example {
         port: 443,
         client: &filled::<89>(b"\x16\x03\x01\0T\x01\0\0P\x03\x03", 171),

@@ -2,10 +2,8 @@
 
 pub mod community_id;
 pub mod ended;
-mod index;
 pub mod key;
 mod open;
-mod slots;
 pub mod stream;
 pub mod table;
 pub mod talk;

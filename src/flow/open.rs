@@ -45,16 +45,16 @@ pub(super) struct OpenFlow {
     rest: Rest,
 }
 
-/// What every packet needs: to find it in the first line, to count it in the second.
-#[repr(C, align(64))]
+/// What every packet needs.
+#[repr(align(64))]
 struct Hot {
     key: FlowKey,
     /// When its last packet was captured.
     end: Timestamp,
     start: Timestamp,
-    ear: Option<Box<Ear>>,
     packets: [u64; 2],
     bytes: [u64; 2],
+    ear: Option<Box<Ear>>,
     /// Tells it from the flows that had its slot before.
     serial: u32,
     tcp: TcpLife,
@@ -80,9 +80,6 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Bytes of memory that it takes, without what is kept of the payload.
-    pub const BYTES: usize = size_of::<Ear>();
-
     /// Makes the last claims; says which frame proves them.
     pub fn finish(self, claims: &mut Vec<Claim>) -> Frame {
         self.talk.finish(claims);
@@ -110,8 +107,8 @@ struct Rest {
 pub(super) struct Allowance {
     /// How many more flows may have their payload followed.
     pub talks: usize,
-    /// Bytes that are kept of payloads.
-    pub kept: usize,
+    /// Bytes that wait behind holes of streams.
+    pub waiting: usize,
 }
 
 impl OpenFlow {
@@ -146,11 +143,6 @@ impl OpenFlow {
             ttl: [None; 2],
         };
         OpenFlow { hot, rest }
-    }
-
-    /// Reads both of its first lines, so that they are in the cache.
-    pub fn touch(&self) {
-        std::hint::black_box((self.hot.end, self.hot.serial));
     }
 
     /// Whether a packet of this key is of this flow, by the tunnel that it ran in.
@@ -287,18 +279,16 @@ impl OpenFlow {
             }
             None => {
                 allowance.talks -= 1;
-                let ear = Box::new(self.new_ear(packet.frame));
-                allowance.kept += ear.talk.kept();
-                ear
+                Box::new(self.new_ear(packet.frame))
             }
         };
         ear.last_frame = packet.frame;
-        allowance.kept -= ear.talk.kept();
+        allowance.waiting -= ear.talk.waiting();
         let interest = match &packet.tcp {
             Some(tcp) => (ear.talk).segment(way, tcp, payload, packet.payload_missing, claims),
             None => ear.talk.datagram(way, payload, claims),
         };
-        allowance.kept += ear.talk.kept();
+        allowance.waiting += ear.talk.waiting();
         self.hot.ear = Some(ear);
         Ok(interest)
     }
@@ -326,9 +316,8 @@ impl OpenFlow {
     /// Gives up those holes: what waits is taken now.
     pub fn give_up_holes(&mut self, allowance: &mut Allowance, claims: &mut Vec<Claim>) {
         if let Some(ear) = &mut self.hot.ear {
-            allowance.kept -= ear.talk.kept();
+            allowance.waiting -= ear.talk.waiting();
             ear.talk.give_up_holes(claims);
-            allowance.kept += ear.talk.kept();
         }
     }
 
@@ -337,20 +326,8 @@ impl OpenFlow {
         self.hot.is_wanted = false;
         let ear = self.hot.ear.take()?;
         allowance.talks += 1;
-        allowance.kept -= ear.talk.kept();
+        allowance.waiting -= ear.talk.waiting();
         Some(ear)
-    }
-
-    /// Whether no probe has known its payload yet, and how many bytes following it keeps; none if it
-    /// is not followed.
-    pub fn burden(&self) -> Option<(bool, usize)> {
-        let ear = self.hot.ear.as_ref()?;
-        Some((ear.talk.is_probing(), ear.talk.kept()))
-    }
-
-    /// How much evidence it keeps.
-    pub fn evidence_len(&self) -> usize {
-        self.rest.evidence.len()
     }
 
     /// Whether its payload is followed.
@@ -363,8 +340,7 @@ impl OpenFlow {
         (self.hot.ear.as_ref()).is_some_and(|ear| ear.talk.has_said_all())
     }
 
-    /// Keeps what was claimed, with the frame that proves it, up to `room` claims of the flow; hands on
-    /// what concerns other flows.
+    /// Keeps what was claimed, with the frame that proves it; hands on what concerns other flows.
     pub fn note(
         &mut self,
         claims: &mut Vec<Claim>,
@@ -372,7 +348,6 @@ impl OpenFlow {
         time: Timestamp,
         findings: &mut Vec<Finding>,
         given_up: &mut GivenUp,
-        room: usize,
     ) {
         for claim in claims.drain(..) {
             if let Claim::ClientIs(client) = claim {
@@ -388,31 +363,20 @@ impl OpenFlow {
                     | Claim::Hosted { .. }
                     | Claim::Bound(_)
             );
-            if concerns_others && self.is_disputed() {
-                continue;
-            }
             let is_its_own = !matches!(evidence.claim, Claim::Mapped { .. });
             if concerns_others {
                 findings.push(Finding {
                     tuple: self.tuple(),
                     client: self.client(),
-                    tunnel: self.rest.tunnel.clone(),
                     evidence: evidence.clone(),
                 });
             }
-            if is_its_own && self.rest.evidence.len() < room {
+            if is_its_own && self.rest.evidence.len() < MAX_EVIDENCE {
                 self.rest.evidence.push(evidence);
             } else if is_its_own {
                 given_up.evidence += 1;
             }
         }
-    }
-
-    /// Whether the payload shows the other side as the client than the handshake did: whoever opened
-    /// the connection speaks in the server's name, or the server is not what it seems.
-    fn is_disputed(&self) -> bool {
-        let (opened, asked) = (self.hot.tcp.client(), self.hot.asked);
-        opened.is_some() && asked.is_some() && opened != asked
     }
 
     fn client(&self) -> Option<Direction> {

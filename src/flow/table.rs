@@ -6,18 +6,16 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::flow::ended::{EndedFlow, Rank, State};
-use crate::flow::index::Index;
 use crate::flow::key::{FlowKey, Way};
-use crate::flow::open::{Allowance, CLOSED, Ear, MAX_EVIDENCE, OpenFlow, SILENCES, TooMany};
-use crate::flow::slots::Slots;
+use crate::flow::open::{Allowance, CLOSED, OpenFlow, SILENCES, TooMany};
 use crate::flow::talk::Interest;
 use crate::model::evidence::{Claim, Direction, Evidence};
-use crate::model::five_tuple::{FiveTuple, Tunnel};
+use crate::model::five_tuple::FiveTuple;
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
 
@@ -28,8 +26,6 @@ pub struct Finding {
     pub tuple: FiveTuple,
     /// Which direction the client of the flow sends in, where that is known.
     pub client: Option<Direction>,
-    /// The tunnel that the flow ran in: addresses mean something within it only.
-    pub tunnel: Option<Arc<Tunnel>>,
     /// What was proved, and by which frame.
     pub evidence: Evidence,
 }
@@ -41,25 +37,16 @@ pub struct Bounds {
     pub flows: usize,
     /// How many of them may have their payload followed at a time.
     pub talks: usize,
-    /// How many bytes may be kept of their payloads, all flows together: behind holes of streams,
-    /// and by those that follow.
-    pub kept: usize,
-    /// How many claims may be kept, all flows together; beyond, a flow keeps [`FEW_CLAIMS`].
-    pub claims: usize,
+    /// How many bytes may wait behind holes of their streams, all flows together.
+    pub waiting: usize,
 }
-
-/// Claims that a flow may always keep: what it speaks, a banner, a binding or two.
-pub const FEW_CLAIMS: usize = 4;
-
-/// How many of those that are followed longest are looked at to find the one to give up.
-const LOOKED_AT: usize = 32;
 
 /// What a table has had to give up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GivenUp {
     /// Flows reported before they fell silent, because there were more than the bound.
     pub flows: u64,
-    /// Flows whose payload was not followed to its end, because too many were, or too much was kept.
+    /// Flows whose payload was not followed, because too many were.
     pub talks: u64,
     /// Holes in streams that were given up early, because too much waited behind holes.
     pub holes: u64,
@@ -77,50 +64,47 @@ impl GivenUp {
     }
 }
 
-/// What a table holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Flows that are going on.
-    pub flows: u64,
-    /// Bytes of memory that they take: all of the table, and the streams whose payload is followed.
-    /// What dissectors keep of the payload, and evidence, come on top.
-    pub bytes: u64,
-}
-
-impl Held {
-    /// Adds what another table holds.
-    pub fn add(&mut self, other: Held) {
-        self.flows += other.flows;
-        self.bytes += other.bytes;
-    }
-}
-
 /// One part of all flows.
 pub struct FlowTable {
     hash: RandomState,
-    index: Index,
-    flows: Slots,
+    index: HashTable<Place>,
+    flows: Vec<Option<OpenFlow>>,
+    free: Vec<u32>,
     /// Flows by when to look whether they have fallen silent, one queue for each length of silence.
     /// A flow that has not is put back: nothing is moved when a packet comes.
     queues: [VecDeque<Due>; 4],
     next_serial: u32,
     allowance: Allowance,
-    /// Flows that are followed, by since when; some may have ended.
-    followed: VecDeque<(u32, u32)>,
-    /// How many claims all flows keep.
-    evidence: usize,
     bounds: Bounds,
     given_up: GivenUp,
     claims: Vec<Claim>,
 }
 
-/// A packet that is about to come.
+/// Where a flow is: the index grows and is searched without a look at the flows themselves.
+#[derive(Clone, Copy)]
+struct Place {
+    tag: u32,
+    slot: u32,
+}
+
+impl Place {
+    /// What the index knows of the hash of a flow. It takes bits from both ends of what it is
+    /// given, so both ends get all that is known.
+    fn spread(tag: u32) -> u64 {
+        u64::from(tag) << 32 | u64::from(tag)
+    }
+
+    fn hash(&self) -> u64 {
+        Place::spread(self.tag)
+    }
+}
+
+/// A packet that is about to come, looked up.
 #[derive(Clone, Copy)]
 pub struct Expected {
     key: FlowKey,
     way: Way,
     tag: u32,
-    /// Where its flow is, if that was looked up.
     slot: Option<u32>,
 }
 
@@ -147,47 +131,42 @@ impl FlowTable {
     pub fn new(bounds: Bounds) -> FlowTable {
         FlowTable {
             hash: RandomState::default(),
-            index: Index::default(),
-            flows: Slots::default(),
+            index: HashTable::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
             queues: Default::default(),
             next_serial: 0,
             allowance: Allowance {
                 talks: bounds.talks,
-                kept: 0,
+                waiting: 0,
             },
-            followed: VecDeque::new(),
-            evidence: 0,
             bounds,
             given_up: GivenUp::default(),
             claims: Vec::new(),
         }
     }
 
-    /// A packet is about to come. To have its flow in the cache by then, its place is to be
-    /// [touched](FlowTable::touch_place), then the flow itself [looked up](FlowTable::look_up).
+    /// Looks for the flow of a packet that is about to come, by its hash alone.
     ///
-    /// If each of these is done for several packets in a row, the processor waits for all of their
-    /// places at once, then for all of their flows, instead of for one after the other.
+    /// Of several packets in a row the processor then waits for all places at once instead of one
+    /// by one, and likewise for the flows, if all of them are [touched](FlowTable::touch) next.
     pub fn expect(&self, packet: &Packet) -> Expected {
         let (key, way) = FlowKey::of(&packet.tuple);
+        let tag = key.hash(&self.hash) as u32;
+        let place = (self.index).find(Place::spread(tag), |place| place.tag == tag);
         Expected {
             key,
             way,
-            tag: key.hash(&self.hash) as u32,
-            slot: None,
+            tag,
+            slot: place.map(|place| place.slot),
         }
     }
 
-    /// Reads where the flow's place is.
-    pub fn touch_place(&self, expected: &Expected) {
-        self.index.touch(expected.tag);
-    }
-
-    /// Looks the flow up by its hash alone, and reads it.
-    pub fn look_up(&self, expected: &mut Expected) {
-        expected.slot = self.index.find(expected.tag, |_| true);
-        if let Some(flow) = expected.slot.and_then(|slot| self.flows.get(slot)) {
-            flow.touch();
+    /// Looks at the flow that is expected, so that it is in the cache once its packet comes.
+    pub fn touch(&self, expected: &Expected) {
+        if let Some(slot) = expected.slot {
+            let flow = self.flows[slot as usize].as_ref();
+            std::hint::black_box(flow.map(|flow| (flow.end(), flow.is_listened_to())));
         }
     }
 
@@ -233,10 +212,9 @@ impl FlowTable {
     /// The capture is over: what payload still proves goes to `out`. Gives back which flows are
     /// left, each to be [taken](FlowTable::take) once.
     pub fn finish(&mut self, out: &mut Outcome) -> Vec<(Rank, u32)> {
-        // There are many flows now in other places at once; these are not needed any more.
-        self.index = Index::default();
-        self.queues = Default::default();
-        (self.flows.used().into_iter())
+        let slots = 0..self.flows.len() as u32;
+        let left: Vec<u32> = slots.filter(|slot| self.is_used(*slot)).collect();
+        (left.into_iter())
             .map(|slot| {
                 self.stop_listening(slot, out);
                 (self.flow(slot).rank(), slot)
@@ -256,25 +234,9 @@ impl FlowTable {
     ///
     /// If it is taken twice.
     pub fn take(&mut self, slot: u32) -> EndedFlow {
-        let flow = self.flows.take(slot);
-        let flow = flow.expect("each is taken once");
-        self.evidence -= flow.evidence_len();
-        flow.into_ended(Some(State::Open))
-    }
-
-    /// What it holds at the moment.
-    pub fn held(&self) -> Held {
-        let in_line: usize = self.queues.iter().map(VecDeque::capacity).sum();
-        let talks = self.bounds.talks.saturating_sub(self.allowance.talks);
-        let bytes = self.flows.bytes()
-            + self.index.bytes()
-            + in_line * size_of::<Due>()
-            + talks * Ear::BYTES
-            + self.allowance.kept;
-        Held {
-            flows: self.index.len() as u64,
-            bytes: bytes as u64,
-        }
+        let flow = self.flows[slot as usize].take();
+        flow.expect("each is taken once")
+            .into_ended(Some(State::Open))
     }
 
     /// What had to be given up so far.
@@ -284,15 +246,26 @@ impl FlowTable {
 
     fn find(&self, packet: &Packet, expected: &Expected) -> Option<u32> {
         let is_it = |slot: u32| {
-            let flow = self.flows.get(slot);
+            let flow = self.flows[slot as usize].as_ref();
             flow.is_some_and(|flow| flow.is_of(&expected.key, packet))
         };
         // Nearly always it is the one. Else another has the same hash, or it began or ended since.
-        (expected.slot.filter(|slot| is_it(*slot))).or_else(|| self.index.find(expected.tag, is_it))
+        if let Some(slot) = expected.slot.filter(|slot| is_it(*slot)) {
+            return Some(slot);
+        }
+        let is_its = |place: &Place| place.tag == expected.tag && is_it(place.slot);
+        let place = (self.index).find(Place::spread(expected.tag), is_its)?;
+        Some(place.slot)
     }
 
     fn flow(&self, slot: u32) -> &OpenFlow {
-        (self.flows.get(slot)).expect("a slot in the index is in use until its flow ends")
+        self.flows[slot as usize]
+            .as_ref()
+            .expect("an indexed slot is in use until its flow ends")
+    }
+
+    fn is_used(&self, slot: u32) -> bool {
+        self.flows[slot as usize].is_some()
     }
 
     /// Whether a packet belongs to the flow in `slot`, or comes too late or opens another.
@@ -308,14 +281,21 @@ impl FlowTable {
         let serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
         let flow = OpenFlow::begin(expected.key, expected.way, serial, packet);
-        let slot = self.flows.put(flow);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.flows.push(None);
+            u32::try_from(self.flows.len() - 1).expect("the bound on flows is far below 2^32")
+        });
+        self.flows[slot as usize] = Some(flow);
         self.put_in_line(slot);
-        self.index.insert(expected.tag, slot);
+        let tag = expected.tag;
+        (self.index).insert_unique(Place::spread(tag), Place { tag, slot }, Place::hash);
         slot
     }
 
     fn add(&mut self, slot: u32, packet: &Packet, payload: &[u8], way: Way, out: &mut Outcome) {
-        let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
+        let flow = self.flows[slot as usize]
+            .as_mut()
+            .expect("the slot was found or opened for this packet");
         let way = flow.direction(way);
         let waits_in = flow.queue();
         flow.count(way, packet);
@@ -339,13 +319,9 @@ impl FlowTable {
         way: Direction,
         out: &mut Outcome,
     ) {
-        if self.allowance.talks == 0 && !self.flow(slot).is_listened_to() {
-            self.give_up_a_talk(|(is_probing, kept)| (is_probing, kept), out);
-        }
-        let room = self.room();
-        let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
-        let was_listened_to = flow.is_listened_to();
-        let kept_claims = flow.evidence_len();
+        let flow = self.flows[slot as usize]
+            .as_mut()
+            .expect("the slot was found or opened for this packet");
         let (allowance, claims) = (&mut self.allowance, &mut self.claims);
         let interest = match flow.listen(way, packet, payload, allowance, claims) {
             Ok(interest) => interest,
@@ -354,101 +330,52 @@ impl FlowTable {
                 return;
             }
         };
-        if allowance.kept > self.bounds.kept && flow.waiting() > 0 {
+        if allowance.waiting > self.bounds.waiting && flow.waiting() > 0 {
             self.given_up.holes += 1;
             flow.give_up_holes(allowance, claims);
         }
         let (frame, time) = (packet.frame, packet.time);
-        let (findings, given_up) = (&mut out.findings, &mut self.given_up);
-        flow.note(claims, frame, time, findings, given_up, room);
+        flow.note(claims, frame, time, &mut out.findings, &mut self.given_up);
         if interest == Interest::Mistaken {
             flow.retract();
         }
         if interest != Interest::More {
             flow.stop_listening(allowance);
-        } else if !was_listened_to {
-            self.followed.push_back((slot, flow.serial()));
         }
-        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
-        if self.allowance.kept > self.bounds.kept {
-            self.give_up_a_talk(|(_, kept)| (false, kept), out);
-        }
-        if self.followed.len() > 2 * self.bounds.talks + LOOKED_AT {
-            self.forget_ended();
-        }
-    }
-
-    /// How many claims a flow may keep now.
-    fn room(&self) -> usize {
-        match self.evidence < self.bounds.claims {
-            true => MAX_EVIDENCE,
-            false => FEW_CLAIMS,
-        }
-    }
-
-    /// Stops following one of the flows that are followed longest: the one that weighs most. A flood
-    /// of beginnings gives up its own, and not a session that goes on beside it.
-    fn give_up_a_talk<W: Ord>(&mut self, weigh: impl Fn((bool, usize)) -> W, out: &mut Outcome) {
-        let mut looked_at = Vec::with_capacity(LOOKED_AT);
-        while looked_at.len() < LOOKED_AT
-            && let Some((slot, serial)) = self.followed.pop_front()
-        {
-            if let Some(burden) = self.burden(slot, serial) {
-                looked_at.push((weigh(burden), slot, serial));
-            }
-        }
-        // Of equal ones the first.
-        let heaviest = looked_at.iter().rev().max_by_key(|(weight, ..)| weight);
-        let Some(victim) = heaviest.map(|(_, slot, _)| *slot) else {
-            return;
-        };
-        let others = looked_at.iter().filter(|(_, slot, _)| *slot != victim);
-        self.followed
-            .extend(others.map(|(_, slot, serial)| (*slot, *serial)));
-        self.given_up.talks += 1;
-        self.stop_listening(victim, out);
-    }
-
-    fn burden(&self, slot: u32, serial: u32) -> Option<(bool, usize)> {
-        let flow = self.flows.get(slot)?;
-        (flow.serial() == serial).then(|| flow.burden()).flatten()
-    }
-
-    fn forget_ended(&mut self) {
-        let mut followed = std::mem::take(&mut self.followed);
-        followed.retain(|(slot, serial)| self.burden(*slot, *serial).is_some());
-        self.followed = followed;
     }
 
     /// Takes what the payload of the flow in `slot` still proves, and follows it no more.
     fn stop_listening(&mut self, slot: u32, out: &mut Outcome) {
-        let room = self.room();
-        let flow = self.flows.get_mut(slot).expect("it is in use");
+        let flow = self.flows[slot as usize]
+            .as_mut()
+            .expect("only flows in use are listened to");
         let Some(ear) = flow.stop_listening(&mut self.allowance) else {
             return;
         };
         let frame = ear.finish(&mut self.claims);
         let time = flow.end();
-        let (claims, kept_claims) = (&mut self.claims, flow.evidence_len());
-        let (findings, given_up) = (&mut out.findings, &mut self.given_up);
-        flow.note(claims, frame, time, findings, given_up, room);
-        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
+        let claims = &mut self.claims;
+        flow.note(claims, frame, time, &mut out.findings, &mut self.given_up);
     }
 
     /// Reports the flow in `slot`, as standing in `state`, or as its own end says.
     fn end(&mut self, slot: u32, state: Option<State>, out: &mut Outcome) {
         self.stop_listening(slot, out);
-        let flow = self.flows.take(slot).expect("only flows in use are ended");
+        let flow = self.flows[slot as usize]
+            .take()
+            .expect("only flows in use are ended");
         let tag = flow.key().hash(&self.hash) as u32;
-        self.index.remove(tag, slot);
-        self.evidence -= flow.evidence_len();
+        let is_it = |place: &Place| place.slot == slot;
+        if let Ok(entry) = self.index.find_entry(Place::spread(tag), is_it) {
+            entry.remove();
+        }
+        self.free.push(slot);
         out.ended.push(flow.into_ended(state));
     }
 
     /// Whether the flow that was put in line is still going on.
     fn is_current(&self, due: &Due) -> bool {
-        let flow = self.flows.get(due.slot);
-        flow.is_some_and(|flow| flow.serial() == due.serial)
+        (self.flows[due.slot as usize].as_ref()).is_some_and(|flow| flow.serial() == due.serial)
     }
 
     /// Puts a flow in line behind those that were heard before it.
@@ -463,8 +390,7 @@ impl FlowTable {
         self.queues[queue].push_back(due);
     }
 
-    /// Makes room: of the flows that may be silent equally long and that are most, ends the one that
-    /// was heard least recently: a flood of one kind drives out its own. Flows that were heard since they
+    /// Makes room: ends the flow that was heard least recently. Flows that were heard since they
     /// were put in line are put back, so a flow is passed over once for each time it spoke at most.
     fn give_one_up(&mut self, now: Timestamp, out: &mut Outcome) {
         while let Some(due) = self.first_in_line() {
@@ -483,12 +409,15 @@ impl FlowTable {
         }
     }
 
-    /// Takes the one that was heard first out of the longest queue.
+    /// Takes the one that was heard first out of all queues.
     fn first_in_line(&mut self) -> Option<Due> {
-        let longest = (self.queues.iter_mut()).max_by_key(|queue| queue.len())?;
-        longest.pop_front()
+        let heard = |queue: &VecDeque<Due>| queue.front().map(|due| due.heard);
+        let queue = (self.queues.iter_mut())
+            .filter(|queue| !queue.is_empty())
+            .min_by_key(|queue| heard(queue))?;
+        queue.pop_front()
     }
 }
 
 #[cfg(test)]
-pub(in crate::flow) mod tests;
+mod tests;

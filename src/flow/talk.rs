@@ -148,24 +148,6 @@ impl Talk {
             && self.waiting() == 0
     }
 
-    /// Bytes that it keeps, about: behind holes of its streams, of the opening while probes want
-    /// more, in its dissector, and for itself.
-    pub fn kept(&self) -> usize {
-        /// What following any flow takes.
-        const ITSELF: usize = 1024;
-        let stage = match &self.stage {
-            Stage::Probing(heard) => heard.first.iter().map(Vec::len).sum(),
-            Stage::Following(dissector) => dissector.kept(),
-            Stage::Done | Stage::Mistaken => 0,
-        };
-        ITSELF + self.waiting() + stage
-    }
-
-    /// Whether no probe has known its payload yet.
-    pub fn is_probing(&self) -> bool {
-        matches!(self.stage, Stage::Probing(_))
-    }
-
     /// How many bytes wait behind holes of its streams.
     pub fn waiting(&self) -> usize {
         self.streams.iter().map(Stream::waiting).sum()

@@ -11,111 +11,66 @@ use crate::report::plain;
 use crate::report::record::{CANDIDATE, EVIDENCE, INTERFACE, REACHED};
 
 /// Writes rows as lines of JSON.
-pub struct Ndjson<R: 'static> {
-    columns: &'static [Column<R>],
-    heads: Heads,
-    nested: Nested,
+#[derive(Default)]
+pub struct Ndjson {
     line: Vec<u8>,
 }
 
-/// What stands before the value of each column of a list: `{"start":`, `,"end":`.
-struct Heads(Vec<String>);
-
-impl Heads {
-    fn of<R>(columns: &[Column<R>]) -> Heads {
-        let begins = ["{"].into_iter().chain(std::iter::repeat(","));
-        let head = |(column, begin): (&Column<R>, &str)| format!("{begin}\"{}\":", column.name);
-        Heads(columns.iter().zip(begins).map(head).collect())
-    }
-}
-
-/// The heads of the rows within rows.
-struct Nested {
-    interface: Heads,
-    candidate: Heads,
-    reached: Heads,
-    evidence: Heads,
-}
-
-impl<R> Ndjson<R> {
-    /// For rows of these columns.
-    pub fn new(columns: &'static [Column<R>]) -> Ndjson<R> {
-        Ndjson {
-            columns,
-            heads: Heads::of(columns),
-            nested: Nested {
-                interface: Heads::of(INTERFACE),
-                candidate: Heads::of(CANDIDATE),
-                reached: Heads::of(REACHED),
-                evidence: Heads::of(EVIDENCE),
-            },
-            line: Vec::new(),
-        }
-    }
-
+impl Ndjson {
     /// Writes one row and its line end.
     ///
     /// # Errors
     ///
     /// What `out` says.
-    pub fn row(&mut self, out: &mut impl Write, context: Context, row: &R) -> io::Result<()> {
+    pub fn row<R>(
+        &mut self,
+        out: &mut impl Write,
+        context: Context,
+        columns: &[Column<R>],
+        row: &R,
+    ) -> io::Result<()> {
         self.line.clear();
-        let cells = Cells {
-            context,
-            nested: &self.nested,
-        };
-        cells.object(&mut self.line, &self.heads, self.columns, row);
+        object(&mut self.line, context, columns, row);
         self.line.push(b'\n');
         out.write_all(&self.line)
     }
 }
 
-/// What values are written by.
-#[derive(Clone, Copy)]
-struct Cells<'a> {
-    context: Context<'a>,
-    nested: &'a Nested,
+fn object<R>(line: &mut Vec<u8>, context: Context, columns: &[Column<R>], row: &R) {
+    for (place, column) in columns.iter().enumerate() {
+        line.push(if place == 0 { b'{' } else { b',' });
+        line.push(b'"');
+        line.extend_from_slice(column.name.as_bytes());
+        line.extend_from_slice(b"\":");
+        value(line, context, (column.of)(context, row));
+    }
+    line.push(b'}');
 }
 
-impl Cells<'_> {
-    fn object<R>(self, line: &mut Vec<u8>, heads: &Heads, columns: &[Column<R>], row: &R) {
-        for (column, head) in columns.iter().zip(&heads.0) {
-            line.extend_from_slice(head.as_bytes());
-            self.value(line, (column.of)(self.context, row));
+fn value(line: &mut Vec<u8>, context: Context, value: Value) {
+    match value {
+        Value::Null => line.extend_from_slice(b"null"),
+        Value::Number(number) => plain::number(line, number),
+        Value::Time(moment) => {
+            line.push(b'"');
+            plain::time(line, moment);
+            line.push(b'"');
         }
-        line.push(b'}');
-    }
-
-    fn value(self, line: &mut Vec<u8>, value: Value) {
-        let nested = self.nested;
-        match value {
-            Value::Null => line.extend_from_slice(b"null"),
-            Value::Number(number) => plain::number(line, number),
-            Value::Time(moment) => {
-                line.push(b'"');
-                plain::time(line, moment);
-                line.push(b'"');
-            }
-            Value::Seconds(span) => plain::seconds(line, span),
-            Value::Address(address) => {
-                line.push(b'"');
-                plain::address(line, address);
-                line.push(b'"');
-            }
-            Value::Text(text) | Value::Wire(text) => string(line, text),
-            Value::Made(text) => string(line, &text),
-            Value::Wires(texts) => array(line, texts, |line, text| string(line, text)),
-            Value::Interfaces(rows) => self.objects(line, &nested.interface, INTERFACE, rows),
-            Value::Services(rows) => self.objects(line, &nested.candidate, CANDIDATE, rows),
-            Value::Reached(rows) => self.objects(line, &nested.reached, REACHED, rows),
-            Value::Evidence(rows) => self.objects(line, &nested.evidence, EVIDENCE, rows),
+        Value::Seconds(span) => plain::seconds(line, span),
+        Value::Address(address) => {
+            line.push(b'"');
+            plain::address(line, address);
+            line.push(b'"');
         }
-    }
-
-    fn objects<R>(self, line: &mut Vec<u8>, heads: &Heads, columns: &[Column<R>], rows: &[R]) {
-        array(line, rows, |line, row| {
-            self.object(line, heads, columns, row)
-        });
+        Value::Text(text) | Value::Wire(text) => string(line, text),
+        Value::Made(text) => string(line, &text),
+        Value::Wires(texts) => array(line, texts, |line, text| string(line, text)),
+        Value::Interfaces(rows) => array(line, rows, |l, row| object(l, context, INTERFACE, row)),
+        Value::Services(rows) => array(line, rows, |l, row| object(l, context, CANDIDATE, row)),
+        Value::Reached(rows) => array(line, rows, |l, row| {
+            object(l, context.through(&row.pipes), REACHED, row);
+        }),
+        Value::Evidence(rows) => array(line, rows, |l, row| object(l, context, EVIDENCE, row)),
     }
 }
 
@@ -130,22 +85,13 @@ fn array<T>(line: &mut Vec<u8>, items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
     line.push(b']');
 }
 
-/// Which bytes stand for themselves in a JSON string, and are safe wherever they are shown.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b' ' as usize;
-    while byte <= b'~' as usize {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
-
 /// Appends a JSON string (RFC 8259 7). What is unsafe on a terminal is written as `\uXXXX`: the
 /// reader of the JSON gets the same text, and a terminal nothing to act on.
 fn string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
-    match text.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+    // Without an early end, so that many bytes are looked at in one step.
+    let is_plain = |b: u8| matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\');
+    match (text.bytes()).fold(true, |all, b| all & is_plain(b)) {
         true => line.extend_from_slice(text.as_bytes()),
         false => text.chars().for_each(|c| character(line, c)),
     }

@@ -301,8 +301,10 @@ mod tests {
     fn json(row: &LabelledFlow) -> Json {
         let (catalog, captures, mut line) = (catalog(), captures(), Vec::new());
         let context = Context::new(&catalog, &captures).within(row.flow.first_frame.capture);
-        let mut ndjson = Ndjson::new(FLOW);
-        (ndjson.row(&mut line, context, row)).expect("a vector takes all");
+        let mut ndjson = Ndjson::default();
+        ndjson
+            .row(&mut line, context, FLOW, row)
+            .expect("a vector takes all");
         assert_eq!(line.last(), Some(&b'\n'));
         serde_json::from_slice(&line).expect("one JSON object")
     }

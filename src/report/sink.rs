@@ -68,8 +68,9 @@ enum Rows {
     Endpoints,
 }
 
+#[derive(Default)]
 struct Flows {
-    ndjson: Ndjson<LabelledFlow>,
+    ndjson: Ndjson,
     page: Vec<FlowCells>,
     begun: bool,
 }
@@ -128,16 +129,6 @@ impl Sink {
     }
 }
 
-impl Default for Flows {
-    fn default() -> Flows {
-        Flows {
-            ndjson: Ndjson::new(FLOW),
-            page: Vec::new(),
-            begun: false,
-        }
-    }
-}
-
 impl Flows {
     fn add(
         &mut self,
@@ -149,7 +140,7 @@ impl Flows {
     ) -> io::Result<()> {
         let context = context.within(flow.flow.first_frame.capture);
         match (format, pace) {
-            (Format::Ndjson, _) => self.ndjson.row(out, context, flow)?,
+            (Format::Ndjson, _) => self.ndjson.row(out, context, FLOW, flow)?,
             (Format::Csv, _) => {
                 self.begin(out)?;
                 csv::row(out, context, FLOW, flow)?;
@@ -199,14 +190,14 @@ fn all<R>(
     out: &mut impl Write,
     format: Format,
     context: Context,
-    columns: &'static [Column<R>],
+    columns: &[Column<R>],
     rows: &[R],
     table: fn(Context, Width, &[R]) -> String,
 ) -> io::Result<()> {
     match format {
         Format::Ndjson => {
-            let mut ndjson = Ndjson::new(columns);
-            (rows.iter()).try_for_each(|row| ndjson.row(out, context, row))
+            let mut ndjson = Ndjson::default();
+            (rows.iter()).try_for_each(|row| ndjson.row(out, context, columns, row))
         }
         Format::Csv => {
             csv::header(out, columns)?;

@@ -440,7 +440,6 @@ mod tests {
             services: vec![service(catalog, "LSASS")],
             learned: frame(11),
             how: EvidenceKind::EndpointMap,
-            said_by: None,
             since: Timestamp::from_nanos(0),
             until: None,
         }]

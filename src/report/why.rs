@@ -78,9 +78,8 @@ fn rank(basis: Basis, kind: EvidenceKind) -> Option<u8> {
         (Basis::None, Kind::HostSystem) => 1,
         (Basis::None, Kind::RpcInterface) => 2,
         (Basis::None, Kind::RpcOffer) => 3,
-        (Basis::None, Kind::EndpointClaim) => 4,
-        (Basis::None, Kind::Said(_)) => 5,
-        (Basis::None, Kind::Protocol) => 6,
+        (Basis::None, Kind::Said(_)) => 4,
+        (Basis::None, Kind::Protocol) => 5,
         _ => return None,
     };
     Some(rank)
@@ -97,11 +96,9 @@ fn reason(context: Context, ground: &Ground) -> String {
             Some(_) => format!("object exporter ({named})"),
             None => "object exporter".to_owned(),
         },
-        EvidenceKind::EndpointClaim => format!("claimed by another host: {value}"),
         EvidenceKind::RpcInterface => format!("BIND accepted ({named})"),
         EvidenceKind::RpcOffer => format!("BIND offered ({named})"),
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
-        EvidenceKind::SmbPipeRefused => format!("pipe {value} refused"),
         EvidenceKind::Mailslot => format!("mailslot {value} written to"),
         EvidenceKind::NetbiosName => format!("NetBIOS name {value} ({named})"),
         EvidenceKind::Assigned(by) => by.lead.to_owned(),

@@ -68,14 +68,14 @@ impl Bench {
             max_flows: DEFAULT_MAX_FLOWS,
             networks: Networks::new(Vec::new()),
         };
-        let (mut rows, mut ndjson) = (Vec::new(), Ndjson::new(FLOW));
+        let (mut rows, mut ndjson) = (Vec::new(), Ndjson::default());
         let outcome = run::files(
             &mut files,
             &self.catalog,
             &settings,
             &AtomicBool::new(false),
             &|_| {},
-            &mut |flow| ndjson.row(&mut rows, context, flow),
+            &mut |flow| ndjson.row(&mut rows, context, FLOW, flow),
         );
         assert!(outcome.stats.adds_up(), "{:?}", outcome.stats);
         Labelled {

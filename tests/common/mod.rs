@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub mod bench;
-pub mod wire;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -18,7 +18,7 @@ const MAX_CONTEXTS: usize = 4096;
 /// BINDs and ALTER_CONTEXTs that wait for their answer. A client sends one and waits.
 const MAX_WAITING: usize = 16;
 
-/// Calls that wait for their answer. Clients have a handful in flight; the lowest number is given up.
+/// Calls that wait for their answer. Clients have a handful in flight; the oldest is given up.
 const MAX_CALLS: usize = 256;
 
 /// What is known of one connection.
@@ -31,11 +31,8 @@ pub struct Association {
     early: Option<(u32, Vec<Answer>)>,
     interfaces: BTreeMap<Interface, Standing>,
     carried: BTreeMap<Interface, u64>,
-    /// Calls not answered yet whose answer would prove something.
-    calls: BTreeMap<u32, Asked>,
-    /// The side that listens has offered or called, as a client does: it only sends back what it is
-    /// sent, and nothing on this connection proves anything.
-    is_echo: bool,
+    /// Operations called and not answered yet, where an answer could be the endpoint mapper's.
+    calls: BTreeMap<u32, u16>,
     /// Stubs of the endpoint mapper's answers, as far as they came.
     stubs: Stubs,
     activations: Activations,
@@ -47,13 +44,8 @@ struct Context {
     interface: Interface,
     standing: Standing,
     syntax: Option<Syntax>,
-}
-
-/// A call without its answer.
-#[derive(Clone, Copy)]
-struct Asked {
-    context: u16,
-    opnum: u16,
+    /// The first call that was made on it.
+    called: Option<u32>,
 }
 
 /// What became of an offer; of an interface, the best that became of one.
@@ -76,7 +68,7 @@ impl Association {
         if header.kind.is_negotiation() {
             return true;
         }
-        let Some(call) = call.filter(|_| self.may_send(from, header.kind)) else {
+        let Some(call) = call else {
             return false;
         };
         if (self.activations).wants(header, self.interface(call.context), call.opnum) {
@@ -85,25 +77,14 @@ impl Association {
         if header.kind != Kind::RESPONSE {
             return false;
         }
-        self.stubs.may_take(header) && self.expected(header, call).is_some()
-    }
-
-    /// Whether this side may send a PDU of this kind: each side its own kinds, as soon as it is known
-    /// which is which. What a client says in its server's name is not heard.
-    fn may_send(&self, from: Direction, kind: Kind) -> bool {
-        let meant = kind.sender().map(|role| role.client(from));
-        meant.is_none() || self.client.is_none() || meant == self.client
+        self.stubs.may_take(header)
+            && self.client != Some(from)
+            && self.expected(header, call).is_some()
     }
 
     /// Takes a PDU: all of it if it was wanted, else at least its call header.
     pub fn see(&mut self, from: Direction, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
         self.settle_client(from, header.kind, found);
-        if !self.may_send(from, header.kind) {
-            self.is_echo |= header.kind.is_of_client();
-        }
-        if self.is_echo || !self.may_send(from, header.kind) {
-            return;
-        }
         let call = Call::read(header, pdu);
         match header.kind {
             Kind::BIND | Kind::ALTER_CONTEXT => self.offer(header, pdu, found),
@@ -123,7 +104,7 @@ impl Association {
         let interface = self.interface(call.context);
         (self.activations).see(header, interface, call.opnum, pdu, found);
         match header.kind {
-            Kind::REQUEST => self.request(header, call),
+            Kind::REQUEST => self.request(header, call, found),
             Kind::RESPONSE => self.response(header, call, pdu, found),
             _ => {
                 self.calls.remove(&header.call_id);
@@ -145,14 +126,6 @@ impl Association {
                 .into_iter()
                 .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
         );
-    }
-
-    /// Bytes that it keeps, about.
-    pub fn kept(&self) -> usize {
-        /// What an entry of a small map takes with its share of the map.
-        const ENTRY: usize = 64;
-        let entries = self.contexts.len() + self.interfaces.len() + self.carried.len();
-        entries * ENTRY + self.stubs.kept() + self.activations.kept()
     }
 
     /// Whether everything that a peer can make it keep is within its bound.
@@ -206,6 +179,7 @@ impl Association {
                     interface,
                     standing: Standing::Offered,
                     syntax: None,
+                    called: None,
                 };
                 self.contexts.insert(context, opened);
             }
@@ -261,30 +235,30 @@ impl Association {
         }
     }
 
-    fn request(&mut self, header: &Header, call: Call) {
-        let is_open = (self.contexts.get(&call.context))
-            .is_some_and(|context| context.standing == Standing::Offered);
-        if !is_open && self.origin(call.context).is_none() {
-            return;
-        }
-        if self.calls.len() >= MAX_CALLS {
-            self.calls.pop_first();
-        }
-        let asked = Asked {
-            context: call.context,
-            opnum: call.opnum,
+    fn request(&mut self, header: &Header, call: Call, found: &mut Vec<Claim>) {
+        let used_again = match self.contexts.get_mut(&call.context) {
+            Some(context) => {
+                let first = *context.called.get_or_insert(header.call_id);
+                context.standing == Standing::Offered && first != header.call_id
+            }
+            None => false,
         };
-        self.calls.insert(header.call_id, asked);
+        // Nobody calls twice on a context that was refused: its answer was not captured.
+        if used_again {
+            self.accept(call.context, None, found);
+        }
+        if self.origin(call.context).is_some() {
+            if self.calls.len() >= MAX_CALLS {
+                self.calls.pop_first();
+            }
+            self.calls.insert(header.call_id, call.opnum);
+        }
     }
 
     fn response(&mut self, header: &Header, call: Call, pdu: &[u8], found: &mut Vec<Claim>) {
-        let Some(asked) = self.asked(header, call) else {
-            return;
-        };
-        let context = self.contexts.get(&asked.context);
+        let context = self.contexts.get(&call.context);
         if context.is_some_and(|context| context.standing == Standing::Offered) {
-            // The acknowledgement was not captured; a server answers only what it has.
-            self.accept(asked.context, None, found);
+            self.accept(call.context, None, found);
         }
         let expected = self.expected(header, call);
         if header.has(Header::LAST) {
@@ -299,21 +273,18 @@ impl Association {
         }
     }
 
-    /// The call that a response answers: of the same number, on the same context.
-    fn asked(&self, header: &Header, call: Call) -> Option<Asked> {
-        let asked = *self.calls.get(&header.call_id)?;
-        (asked.context == call.context).then_some(asked)
-    }
-
-    /// What is known of a response before it is read; `None` if it holds no towers, or nobody was
-    /// seen to ask for it.
+    /// What is known of a response before it is read; `None` if it holds no towers.
     fn expected(&self, header: &Header, call: Call) -> Option<Expected> {
-        let asked = self.asked(header, call)?;
+        let origin = self.origin(call.context)?;
+        let operation = match self.calls.get(&header.call_id) {
+            Some(opnum) => Some(Operation::of(*opnum)?),
+            None => None,
+        };
         Some(Expected {
-            operation: Operation::of(asked.opnum)?,
+            operation,
             syntax: self.contexts.get(&call.context).and_then(|c| c.syntax),
             order: header.order,
-            origin: self.origin(call.context)?,
+            origin,
         })
     }
 

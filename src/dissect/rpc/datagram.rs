@@ -146,18 +146,13 @@ impl Header {
 /// Interfaces kept of a flow: a client calls a few.
 const MAX_INTERFACES: usize = 256;
 
-/// Calls that wait for their answer: a client has few in flight. The lowest is given up.
-const MAX_CALLS: usize = 64;
-
 /// Bytes of the endpoint mapper's answers that wait for their last fragment.
 const MAX_STUB: usize = 256 * 1024;
 
 /// Follows the calls of one flow.
 #[derive(Default)]
 pub struct Calls {
-    client: Option<Direction>,
-    /// Calls by activity and sequence number (C706 12.5.2), with what was called.
-    calls: BTreeMap<(Uuid, u32), (Interface, u16)>,
+    client_is_known: bool,
     interfaces: BTreeMap<Interface, Standing>,
     carried: BTreeMap<Interface, u64>,
     answer: Option<Answer>,
@@ -183,21 +178,18 @@ impl Dissector for Calls {
         let Some((header, stub)) = Header::recognise(bytes) else {
             return Progress::More;
         };
-        if let (None, Some(client)) = (self.client, header.client(from)) {
-            self.client = Some(client);
+        if let Some(client) = header.client(from).filter(|_| !self.client_is_known) {
+            self.client_is_known = true;
             found.push(Claim::ClientIs(client));
         }
-        if header.kind == Kind::REQUEST && self.client == Some(from) {
-            self.ask(&header);
-        }
-        self.stand(from, &header, found);
+        self.stand(&header, found);
         // All of it is counted when all of it comes.
         if !header.is_beginning && self.interfaces.contains_key(&header.interface) {
             let carried = self.carried.entry(header.interface).or_default();
             *carried = carried.saturating_add(bytes.len() as u64);
         }
         let is_answer = header.kind == Kind::RESPONSE && header.interface.uuid == epm::INTERFACE;
-        if is_answer && !header.sealed && self.is_answer(from, &header) {
+        if is_answer && !header.sealed {
             self.collect(&header, stub, found);
         }
         Progress::More
@@ -215,41 +207,17 @@ impl Dissector for Calls {
                 .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
         );
     }
-
-    fn kept(&self) -> usize {
-        self.stub_len()
-    }
 }
 
 impl Calls {
-    fn stub_len(&self) -> usize {
-        self.answer.as_ref().map_or(0, |answer| answer.stub.len())
-    }
-
-    fn ask(&mut self, header: &Header) {
-        if self.calls.len() >= MAX_CALLS {
-            self.calls.pop_first();
-        }
-        let called = (header.interface, header.opnum);
-        self.calls
-            .insert((header.activity, header.sequence), called);
-    }
-
-    /// Whether a datagram of the server answers a call that the client was seen to make.
-    fn is_answer(&self, from: Direction, header: &Header) -> bool {
-        let called = self.calls.get(&(header.activity, header.sequence));
-        self.client == Some(from.reversed()) && called == Some(&(header.interface, header.opnum))
-    }
-
-    fn stand(&mut self, from: Direction, header: &Header, found: &mut Vec<Claim>) {
+    fn stand(&mut self, header: &Header, found: &mut Vec<Claim>) {
         let interface = header.interface;
         let known = self.interfaces.get(&interface).copied();
         if known.is_none() && self.interfaces.len() >= MAX_INTERFACES {
             return;
         }
         // A server answers, or works on, only what it has; a reject says that it has it not.
-        let answered = matches!(header.kind, Kind::RESPONSE | Kind::WORKING | Kind::FAULT)
-            && self.is_answer(from, header);
+        let answered = matches!(header.kind, Kind::RESPONSE | Kind::WORKING | Kind::FAULT);
         match known {
             Some(Standing::Bound) => {}
             _ if answered => {
@@ -294,7 +262,7 @@ impl Calls {
         answer.next_fragment = answer.next_fragment.wrapping_add(1);
         if is_alone || header.flags & Header::LAST != 0 {
             let expected = Expected {
-                operation,
+                operation: Some(operation),
                 syntax: None,
                 order: header.order,
                 origin: Origin::Mapper,
@@ -353,31 +321,7 @@ mod tests {
             claims(&[request, response.clone()]),
             [client.clone(), Claim::Offered(SAMR), Claim::Bound(SAMR)]
         );
-        let unasked = claims(&[response]);
-        assert_eq!(unasked, [client, Claim::Offered(SAMR)]);
-    }
-
-    #[test]
-    fn what_a_client_says_in_its_servers_name_is_not_heard() {
-        let stub = map_answer(&[tcp_tower(SAMR, 49154, [10, 0, 0, 1])], Syntax::Ndr);
-        let request = (Forward, datagram(Kind::REQUEST, EPM, ALONE, b"in"));
-        let forged = (Forward, datagram(Kind::RESPONSE, EPM, ALONE, &stub));
-        assert_eq!(
-            claims(&[request, forged]),
-            [Claim::ClientIs(Forward), Claim::Offered(EPM)]
-        );
-    }
-
-    #[test]
-    fn the_answer_to_another_call_is_not_read() {
-        let stub = map_answer(&[tcp_tower(SAMR, 49154, [10, 0, 0, 1])], Syntax::Ndr);
-        let mut request = datagram(Kind::REQUEST, EPM, ALONE, b"in");
-        request[64] = 9; // the sequence number
-        let response = datagram(Kind::RESPONSE, EPM, ALONE, &stub);
-        assert_eq!(
-            claims(&[(Forward, request), (Reverse, response)]),
-            [Claim::ClientIs(Forward), Claim::Offered(EPM)]
-        );
+        assert_eq!(claims(&[response]), [client, Claim::Bound(SAMR)]);
     }
 
     #[test]
@@ -398,10 +342,9 @@ mod tests {
         let flags = Header::FRAGMENT | Header::LAST;
         let last = datagram(Kind::RESPONSE, EPM, (flags, 1), last);
         let mapped = mapped_tcp(SAMR, 49154, [10, 0, 0, 1]);
-        let asked = (Forward, datagram(Kind::REQUEST, EPM, ALONE, b"in"));
-        let in_order = claims(&[asked.clone(), (Reverse, first), (Reverse, last.clone())]);
+        let in_order = claims(&[(Reverse, first.clone()), (Reverse, last.clone())]);
         assert_eq!(in_order.last(), Some(&mapped));
-        let without_first = claims(&[asked, (Reverse, last)]);
+        let without_first = claims(&[(Reverse, last)]);
         assert!(!without_first.contains(&mapped));
     }
 
@@ -448,16 +391,13 @@ mod tests {
         let part = datagrams[1][..600].to_vec();
         let [first, second, last] = datagrams.clone();
         let (mut calls, mut found) = (Calls::default(), Vec::new());
-        let mut asked = datagram(Kind::REQUEST, EPM, ALONE, b"in");
-        asked[68] = 2;
-        calls.feed(Forward, &asked, &mut found);
         for bytes in [first, part, second, last] {
             calls.feed(Reverse, &bytes, &mut found);
         }
         calls.finish(&mut found);
         let carried = Claim::Carried {
             interface: EPM,
-            bytes: (asked.len() + datagrams.concat().len()) as u64,
+            bytes: datagrams.concat().len() as u64,
         };
         let mapped = ports.map(|port| mapped_tcp(SAMR, port, [10, 0, 0, 1]));
         let expected: Vec<_> = mapped.chain([carried]).collect();

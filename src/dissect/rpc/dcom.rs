@@ -68,7 +68,7 @@ impl Activations {
                 operation.is_some_and(Operation::asks) && self.requests.may_take(header)
             }
             Kind::RESPONSE => {
-                let operation = self.answered(header);
+                let operation = self.answered(header, interface);
                 operation.is_some() && self.answers.may_take(header)
             }
             _ => false,
@@ -86,7 +86,7 @@ impl Activations {
     ) {
         match header.kind {
             Kind::REQUEST => self.request(header, interface, opnum, pdu),
-            Kind::RESPONSE => self.response(header, pdu, found),
+            Kind::RESPONSE => self.response(header, interface, pdu, found),
             _ => {
                 self.calls.remove(&header.call_id);
             }
@@ -97,11 +97,6 @@ impl Activations {
     pub fn gap(&mut self) {
         self.requests.clear();
         self.answers.clear();
-    }
-
-    /// Bytes of stubs that wait.
-    pub fn kept(&self) -> usize {
-        self.requests.kept() + self.answers.kept()
     }
 
     /// Whether everything that a peer can make it keep is within its bound.
@@ -134,8 +129,14 @@ impl Activations {
             .insert(header.call_id, Pending { operation, asked });
     }
 
-    fn response(&mut self, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
-        let Some(operation) = self.answered(header) else {
+    fn response(
+        &mut self,
+        header: &Header,
+        interface: Option<Uuid>,
+        pdu: &[u8],
+        found: &mut Vec<Claim>,
+    ) {
+        let Some(operation) = self.answered(header, interface) else {
             return;
         };
         let order = header.order;
@@ -155,9 +156,15 @@ impl Activations {
         }
     }
 
-    /// What a response answers; `None` if it is of no interest, or nobody was seen to ask.
-    fn answered(&self, header: &Header) -> Option<Operation> {
-        Some(self.calls.get(&header.call_id)?.operation)
+    /// What a response answers; `None` if it is of no interest, or nobody knows.
+    fn answered(&self, header: &Header, interface: Option<Uuid>) -> Option<Operation> {
+        match (self.calls.get(&header.call_id), interface) {
+            (Some(call), _) => Some(call.operation),
+            // Its request was not captured; these have one form of answer each.
+            (None, Some(SCM_ACTIVATOR)) => Some(Operation::CreateInstance),
+            (None, Some(ACTIVATION)) => Some(Operation::Activate),
+            (None, _) => None,
+        }
     }
 }
 
@@ -426,10 +433,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_was_seen_to_ask_for_tells_nothing() {
+    fn a_class_is_not_known_where_its_request_was_missed() {
         let mut talk = offered(SCM_ACTIVATOR).to_vec();
         talk.push(response(2, 0, &activation_answer(Order::Little, HOST, 0)));
-        assert_eq!(exported(&talk), []);
+        assert_eq!(exported(&talk), expected(None, &[]));
     }
 
     #[test]

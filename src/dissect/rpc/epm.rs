@@ -39,8 +39,8 @@ impl Operation {
 /// What is known of an answer before it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// The call that it answers.
-    pub operation: Operation,
+    /// The call that it answers, where that was seen.
+    pub operation: Option<Operation>,
     /// How its context's stubs are written, where that was seen.
     pub syntax: Option<Syntax>,
     /// The order of its integers.
@@ -60,9 +60,8 @@ pub enum Origin {
 
 /// Reads the stub of an answer and claims every endpoint in it, each once.
 pub fn claim(stub: &[u8], expected: &Expected, found: &mut Vec<Claim>) {
-    let operation = expected.operation;
-    let readings =
-        syntaxes(expected).map(|syntax| Listing::read(stub, expected.order, operation, syntax));
+    let readings = readings(expected)
+        .map(|(operation, syntax)| Listing::read(stub, expected.order, operation, syntax));
     let mut first = None;
     for listing in readings {
         if listing.whole {
@@ -72,24 +71,30 @@ pub fn claim(stub: &[u8], expected: &Expected, found: &mut Vec<Claim>) {
     }
     // A listing cut short by the capture, or with a tower that cannot be read, keeps the rest; but
     // only if nothing about it was guessed.
-    if let Some(listing) = first.filter(|_| expected.origin == Origin::Mapper) {
+    let certain = expected.origin == Origin::Mapper && expected.operation.is_some();
+    if let Some(listing) = first.filter(|_| certain) {
         listing.claim(found);
     }
 }
 
 /// Whether a stub's first bytes could be those of an answer, to decide if its rest is worth keeping.
 pub fn may_be_answer(stub: &[u8], expected: &Expected) -> bool {
-    syntaxes(expected).any(|syntax| {
+    readings(expected).any(|(operation, syntax)| {
         let mut body = Body::new(stub, expected.order, syntax);
-        body.opening(expected.operation).is_ok()
+        body.opening(operation).is_ok()
     })
 }
 
-/// The syntaxes in which an answer of which this much is known may be written.
-fn syntaxes(expected: &Expected) -> impl Iterator<Item = Syntax> {
-    let syntax = expected.syntax;
-    let both = [Syntax::Ndr, Syntax::Ndr64].into_iter();
-    both.filter(move |one| syntax.is_none_or(|known| known == *one))
+/// Every way to read an answer of which this much is known.
+fn readings(expected: &Expected) -> impl Iterator<Item = (Operation, Syntax)> {
+    let operations = [Operation::Map, Operation::Lookup];
+    let syntaxes = [Syntax::Ndr, Syntax::Ndr64];
+    let (operation, syntax) = (expected.operation, expected.syntax);
+    operations
+        .into_iter()
+        .filter(move |one| operation.is_none_or(|known| known == *one))
+        .flat_map(move |operation| syntaxes.map(|syntax| (operation, syntax)))
+        .filter(move |(_, one)| syntax.is_none_or(|known| known == *one))
 }
 
 /// The entries of an answer.
@@ -234,7 +239,7 @@ mod tests {
     use crate::model::evidence::Endpoint;
 
     const MAPPER: Expected = Expected {
-        operation: Operation::Map,
+        operation: Some(Operation::Map),
         syntax: None,
         order: Order::Little,
         origin: Origin::Mapper,
@@ -268,7 +273,7 @@ mod tests {
                 };
                 assert_eq!(claims(&stub, known), expected, "{syntax:?} {order:?}");
                 let guessed = Expected {
-                    operation: Operation::Map,
+                    operation: None,
                     syntax: None,
                     order,
                     origin: Origin::Unknown,
@@ -296,7 +301,7 @@ mod tests {
         ];
         for syntax in [Syntax::Ndr, Syntax::Ndr64] {
             let expected = Expected {
-                operation: Operation::Lookup,
+                operation: Some(Operation::Lookup),
                 ..MAPPER
             };
             let found = claims(&lookup_answer(&entries, syntax), expected);

@@ -64,11 +64,6 @@ impl Kind {
         }
     }
 
-    /// Whether only clients send such a PDU.
-    pub fn is_of_client(self) -> bool {
-        self.sender() == Some(Role::Client)
-    }
-
     /// Whether the PDU belongs to a call and so has a [`CALL_HEADER_LEN`] header.
     pub fn is_call(self) -> bool {
         matches!(self, Kind::REQUEST | Kind::RESPONSE | Kind::FAULT)

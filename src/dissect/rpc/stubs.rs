@@ -8,9 +8,6 @@ use crate::dissect::rpc::pdu::Header;
 /// mapper, the most that clients ask for, has about 100 kB; an activation a few.
 const MAX_STUBS: usize = 256 * 1024;
 
-/// Stubs that wait: clients have a handful of calls in flight. The lowest number is given up.
-const MAX_BEGUN: usize = 64;
-
 /// What came so far of the stubs that are wanted, by call.
 #[derive(Default)]
 pub struct Stubs {
@@ -47,10 +44,7 @@ impl Stubs {
         if header.has(Header::LAST) {
             return Some(stub);
         }
-        if self.kept() + stub.len() <= MAX_STUBS {
-            if self.begun.len() >= MAX_BEGUN {
-                self.begun.pop_first();
-            }
+        if self.len() + stub.len() <= MAX_STUBS {
             self.begun.insert(header.call_id, stub);
         }
         None
@@ -61,15 +55,14 @@ impl Stubs {
         self.begun.clear();
     }
 
-    /// Bytes of stubs that wait.
-    pub fn kept(&self) -> usize {
+    fn len(&self) -> usize {
         self.begun.values().map(Vec::len).sum()
     }
 
     /// Whether it keeps no more than it may.
     #[cfg(test)]
     pub fn is_within_bounds(&self) -> bool {
-        self.kept() <= MAX_STUBS && self.begun.len() <= MAX_BEGUN
+        self.len() <= MAX_STUBS
     }
 }
 

@@ -7,7 +7,6 @@ use crate::dissect::read::Reader;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
 use crate::model::evidence::{Claim, Direction};
-use crate::model::protocol::Field;
 use crate::model::uuid::Interface;
 
 /// What a file or a tree is numbered within: in SMB 2 the session, in SMB 1 the connection, 0.
@@ -58,26 +57,13 @@ pub enum Asked {
     Close(File),
     /// Anything else about this file.
     About(File),
-    /// For something that is named.
-    Named {
-        /// Where it is said if it is granted.
-        field: Field,
-        /// Where if it is refused or never answered, if it is said then.
-        otherwise: Option<Field>,
-        /// Its name.
-        text: String,
-        /// Who asks.
-        by: Direction,
-    },
-    /// For one of these dialects, by place.
-    Dialects(Vec<String>),
 }
 
 impl Asked {
     /// The file that is meant, if it is open already.
     fn file(&self) -> Option<File> {
         match self {
-            Asked::Open { .. } | Asked::Named { .. } | Asked::Dialects(_) => None,
+            Asked::Open { .. } => None,
             Asked::Read(file) | Asked::Close(file) | Asked::About(file) => Some(*file),
         }
     }
@@ -114,8 +100,6 @@ pub struct Pipes {
     asked: BTreeMap<Exchange, Asked>,
     trees: BTreeMap<Tree, Share>,
     said: BTreeSet<Said>,
-    /// The cipher that was agreed on, if that was seen.
-    pub cipher: Option<&'static str>,
     /// By the pipe's name and the interface.
     carried: BTreeMap<(Option<String>, Option<Interface>), u64>,
 }
@@ -143,23 +127,12 @@ struct Candidate {
 /// What need not be claimed again by another pipe of the same connection.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
-    AskedFor(String),
     Opened(String),
     Offered(Interface),
     Bound(Interface, Option<String>),
-    Text(Field, String, Direction),
 }
 
 impl Pipes {
-    /// Bytes that are kept, about.
-    pub fn kept(&self) -> usize {
-        /// What an entry of a small map takes with its name and its share of the map.
-        const ENTRY: usize = 128;
-        let entries = self.candidates.len() + self.asked.len() + self.trees.len();
-        let pipes: usize = self.open.values().map(|pipe| ENTRY + pipe.rpc.kept()).sum();
-        (entries + self.said.len() + self.carried.len()) * ENTRY + pipes
-    }
-
     /// A tree was connected.
     pub fn connect(&mut self, tree: Tree, share: Share) {
         if self.trees.len() < MAX_TREES || self.trees.contains_key(&tree) {
@@ -211,13 +184,6 @@ impl Pipes {
                 }
             }
             None => {}
-        }
-    }
-
-    /// What an answer of so many bytes refuses.
-    pub fn refused(&mut self, exchange: Exchange, bytes: u64, found: &mut Vec<Claim>) {
-        if let Some(asked) = self.answered(exchange, bytes) {
-            self.miss(asked, found);
         }
     }
 
@@ -335,9 +301,6 @@ impl Pipes {
         while let Some(file) = self.open.keys().next().copied() {
             self.close(file);
         }
-        for asked in std::mem::take(&mut self.asked).into_values() {
-            self.miss(asked, found);
-        }
         let carried = std::mem::take(&mut self.carried);
         found.extend(
             carried
@@ -348,34 +311,6 @@ impl Pipes {
                     bytes,
                 }),
         );
-    }
-
-    /// Something that was asked for will not come.
-    fn miss(&mut self, asked: Asked, found: &mut Vec<Claim>) {
-        match asked {
-            Asked::Open {
-                name,
-                share: Some(Share::Pipes),
-                ..
-            } if say(&mut self.said, Said::AskedFor(name.clone())) => {
-                found.push(Claim::AskedForPipe(name));
-            }
-            Asked::Named {
-                otherwise: Some(field),
-                text,
-                by,
-                ..
-            } => self.tell(field, text, by, found),
-            _ => {}
-        }
-    }
-
-    /// A peer says something of itself, or whom it wants. What was said before and what is empty is
-    /// not claimed.
-    pub fn tell(&mut self, field: Field, text: String, by: Direction, found: &mut Vec<Claim>) {
-        if !text.is_empty() && say(&mut self.said, Said::Text(field, text.clone(), by)) {
-            found.push(Claim::Said { field, text, by });
-        }
     }
 
     /// Counts bytes to a file that is a pipe or may be one; whether it is.

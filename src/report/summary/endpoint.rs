@@ -44,11 +44,6 @@ pub const ENDPOINT: &[Column<EndpointRow>] = &[
         of: |_, row| Value::Text(row.how.name()),
     },
     Column {
-        name: "said_by",
-        about: "Other host that said so, which names no flow; null where the server itself did",
-        of: |_, row| row.said_by.map_or(Value::Null, Value::Address),
-    },
-    Column {
         name: "frame",
         about: "Frame that taught it, numbered as tshark's frame.number",
         of: |_, row| Value::Number(row.learned.number),
