@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, bounded};
 
 use crate::attribute::collector::{Collector, Hold};
 use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::hosts::HostShown;
 use crate::attribute::label::LabelledFlow;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
@@ -81,6 +82,8 @@ pub struct Outcome {
     pub stats: Stats,
     /// The endpoint map as it was at the end.
     pub endpoints: Vec<EndpointRow>,
+    /// What hosts showed of their systems.
+    pub hosts: Vec<HostShown>,
     /// What the caller's sink said when it would take no more flows.
     pub output: io::Result<()>,
 }
@@ -301,6 +304,7 @@ fn run(
     Outcome {
         stats,
         endpoints: collector.endpoints(),
+        hosts: collector.hosts(),
         output,
     }
 }

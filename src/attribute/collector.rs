@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use crate::attribute::appointments::Appointment;
 use crate::attribute::endpoint_row::EndpointRow;
 use crate::attribute::endpoints::{EndpointMap, Export, Lesson, Teacher, address_of};
+use crate::attribute::hosts::HostShown;
 use crate::attribute::instances::Instance;
 use crate::attribute::label::{Label, LabelledFlow};
 use crate::attribute::ladder::Ladder;
@@ -210,6 +211,11 @@ impl<'a> Collector<'a> {
             self.release_one(&mut |flow| labelled.push(flow));
         }
         (!labelled.is_empty()).then_some(labelled)
+    }
+
+    /// What hosts outside tunnels showed of themselves.
+    pub fn hosts(&self) -> Vec<HostShown> {
+        self.map.hosts.shown()
     }
 
     /// The endpoint map as rows.

@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::attribute::label::{EvidenceKind, Ground};
 use crate::catalog::{Catalog, System, SystemKind};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Direction};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
+use crate::model::protocol::Field;
 use crate::model::uuid::Interface;
 
 /// How many hosts are kept: a /16 and then some, at some 300 bytes each.
@@ -64,6 +66,18 @@ pub struct Listener {
     pub product: String,
     /// The frame that shows it.
     pub frame: Frame,
+}
+
+/// What a host showed of itself, ready for a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostShown {
+    /// Which host.
+    pub host: IpAddr,
+    /// The system that it is taken for.
+    pub system: String,
+    /// The clues to that and to others, in the order in which they were learned; the name of each
+    /// is the system that it stands for.
+    pub clues: Vec<Ground>,
 }
 
 type Place = (IpAddr, IpProtocol, u16);
@@ -149,9 +163,18 @@ impl Hosts {
         (self.listeners).get(&(server.address, protocol, server.port))
     }
 
-    /// Every host that showed anything.
-    pub fn all(&self) -> impl Iterator<Item = (IpAddr, &[Clue])> {
-        (self.hosts.iter()).map(|(host, clues)| (*host, clues.as_slice()))
+    /// Every host that showed anything, by address.
+    pub fn shown(&self) -> Vec<HostShown> {
+        let shown = self.hosts.iter().filter_map(|(host, clues)| {
+            let system = best(clues)?.system.name.clone();
+            let clues = clues.iter().map(ground).collect();
+            Some(HostShown {
+                host: *host,
+                system,
+                clues,
+            })
+        });
+        shown.collect()
     }
 
     fn add(&mut self, host: IpAddr, clue: Clue) {
@@ -178,6 +201,15 @@ impl Hosts {
         } else {
             self.given_up += 1;
         }
+    }
+}
+
+fn ground(clue: &Clue) -> Ground {
+    Ground {
+        kind: EvidenceKind::Said(Field::new(clue.kind, clue.kind)),
+        value: clue.value.clone(),
+        name: Some(clue.system.name.clone()),
+        frame: Some(clue.frame),
     }
 }
 

@@ -95,7 +95,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         (_, false) => Exit::Damaged,
     };
     if exit != Exit::Nothing {
-        sink.finish(context, &outcome.endpoints)?;
+        sink.finish(context, &outcome.endpoints, &outcome.hosts)?;
         output.finish()?;
     }
     files

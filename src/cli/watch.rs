@@ -133,7 +133,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         });
     outcome.output?;
     for sink in sinks {
-        sink.finish(context, &outcome.endpoints)?;
+        sink.finish(context, &outcome.endpoints, &outcome.hosts)?;
     }
     output.finish()?;
     failures.iter().for_each(|error| say(&error.to_string()));

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::attribute::endpoint_row::EndpointRow;
+use crate::attribute::hosts::HostShown;
 use crate::attribute::label::LabelledFlow;
 use crate::report::column::{Column, Context};
 use crate::report::csv;
@@ -112,17 +113,23 @@ impl Sink {
         }
     }
 
-    /// Writes what only the end can tell, and flushes. `endpoints` is the whole endpoint map.
+    /// Writes what only the end can tell, and flushes. `endpoints` is the whole endpoint map,
+    /// `hosts` what hosts showed of themselves.
     ///
     /// # Errors
     ///
     /// As for [`Sink::flow`].
-    pub fn finish(mut self, context: Context, endpoints: &[EndpointRow]) -> io::Result<()> {
+    pub fn finish(
+        mut self,
+        context: Context,
+        endpoints: &[EndpointRow],
+        hosts: &[HostShown],
+    ) -> io::Result<()> {
         let (out, format) = (&mut self.out, self.format);
         match self.rows {
             Rows::Flows(mut rows) => rows.finish(out, format, context),
             Rows::Services(by) => all(out, format, context, SERVICE, &by.rows(), table::services),
-            Rows::Hosts(by) => all(out, format, context, HOST, &by.rows(), table::hosts),
+            Rows::Hosts(by) => all(out, format, context, HOST, &by.rows(hosts), table::hosts),
             Rows::Endpoints => all(out, format, context, ENDPOINT, endpoints, table::endpoints),
         }?;
         self.out.flush()
@@ -249,7 +256,7 @@ mod tests {
             sink.flow(context, &unknown(client, 445))
                 .expect("it takes all");
         }
-        sink.finish(context, &[]).expect("it takes all");
+        sink.finish(context, &[], &[]).expect("it takes all");
         receive
             .iter()
             .map(|bytes| String::from_utf8(bytes).expect("text"))

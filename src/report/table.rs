@@ -360,11 +360,15 @@ fn system(row: &HostRow) -> String {
         .product
         .as_deref()
         .map(|product| escape(product).into_owned());
-    [product, ttl]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+    [
+        row.system.as_deref().map(|name| escape(name).into_owned()),
+        product,
+        ttl,
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
 }
 
 fn hops(host: Option<IpAddr>) -> &'static str {
@@ -459,7 +463,7 @@ mod tests {
         [
             services(context, width, &services_by.rows()),
             flows(width, &cells),
-            hosts(context, width, &hosts_by.rows()),
+            hosts(context, width, &hosts_by.rows(&[])),
             endpoints(context, width, &endpoint_rows(&catalog)),
         ]
         .map(|table| anstream::adapter::strip_str(&table).to_string())

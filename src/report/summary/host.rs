@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::attribute::label::{EvidenceKind, LabelledFlow};
+use crate::attribute::hosts::HostShown;
+use crate::attribute::label::{EvidenceKind, Ground, LabelledFlow};
 use crate::catalog::ServiceId;
 use crate::flow::ended::State;
 use crate::model::evidence::Direction;
@@ -33,6 +34,10 @@ pub struct HostRow {
     pub ttl: Option<u8>,
     /// What it first called itself in a greeting or header, as sent, cut.
     pub product: Option<String>,
+    /// The system that it is taken for.
+    pub system: Option<String>,
+    /// The clues to its system.
+    pub clues: Vec<Ground>,
 }
 
 /// The columns of a row by host, in order.
@@ -71,6 +76,16 @@ pub const HOST: &[Column<HostRow>] = &[
         name: "product",
         about: "What it first called itself in a greeting or header",
         of: |_, row| row.product.as_deref().map_or(Value::Null, Value::Wire),
+    },
+    Column {
+        name: "system",
+        about: "System that it is taken for; null if it showed nothing",
+        of: |_, row| Value::text(row.system.as_deref()),
+    },
+    Column {
+        name: "evidence",
+        about: "What it showed of its system; the name of each is the system that it stands for",
+        of: |_, row| Value::Evidence(&row.clues),
     },
 ];
 
@@ -119,8 +134,8 @@ impl ByHost {
         tally.product = tally.product.take().or_else(|| product(flow));
     }
 
-    /// The rows: most bytes first, hosts beyond the bound last.
-    pub fn rows(&self) -> Vec<HostRow> {
+    /// The rows: most bytes first, hosts beyond the bound last. `shown` is by address.
+    pub fn rows(&self, shown: &[HostShown]) -> Vec<HostRow> {
         let mut hosts: Vec<_> = self.hosts.iter().collect();
         hosts.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.bytes));
         let mut rows: Vec<_> = (hosts.into_iter())
@@ -128,6 +143,15 @@ impl ByHost {
             .collect();
         if self.beyond.flows > 0 {
             rows.push(self.beyond.row(None));
+        }
+        for row in &mut rows {
+            let at = row
+                .host
+                .map(|host| shown.binary_search_by_key(&host, |known| known.host));
+            if let Some(Ok(at)) = at {
+                let known = &shown[at];
+                (row.system, row.clues) = (Some(known.system.clone()), known.clues.clone());
+            }
         }
         rows
     }
@@ -156,6 +180,8 @@ impl Tally {
             bytes: self.bytes,
             ttl: self.ttl.filter(|_| host.is_some()),
             product: self.product.clone().filter(|_| host.is_some()),
+            system: None,
+            clues: Vec::new(),
         }
     }
 }
@@ -172,7 +198,7 @@ fn is_product(kind: EvidenceKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::label::{Basis, Ground};
+    use crate::attribute::label::Basis;
     use crate::dissect::text::BANNER;
     use crate::report::sample::{catalog, frame, named, service, smb_session, unknown};
 
@@ -180,7 +206,7 @@ mod tests {
         let mut by = ByHost::default();
         flows.iter().for_each(|flow| by.add(flow));
         let host = IpAddr::from([10, 0, 0, host]);
-        let found = by.rows().into_iter().find(|row| row.host == Some(host));
+        let found = by.rows(&[]).into_iter().find(|row| row.host == Some(host));
         found.expect("the host took part")
     }
 
@@ -232,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_host_showed_stands_in_its_own_row() {
+        let mut by = ByHost::default();
+        by.add(&unknown(2, 80));
+        let shown = HostShown {
+            host: IpAddr::from([10, 0, 0, 1]),
+            system: "Samba".to_owned(),
+            clues: Vec::new(),
+        };
+        let rows = by.rows(&[shown]);
+        let system = |host: u8| {
+            let host = Some(IpAddr::from([10, 0, 0, host]));
+            let row = rows.iter().find(|row| row.host == host);
+            row.and_then(|row| row.system.clone())
+        };
+        assert_eq!((system(1), system(2)), (Some("Samba".to_owned()), None));
+    }
+
+    #[test]
     fn hosts_beyond_the_bound_are_counted_together() {
         let mut by = ByHost::default();
         for n in 0..MAX_HOSTS as u32 + 10 {
@@ -239,7 +283,7 @@ mod tests {
             flow.flow.tuple.source.address = std::net::Ipv4Addr::from(0x0b00_0000 + n).into();
             by.add(&flow);
         }
-        let rows = by.rows();
+        let rows = by.rows(&[]);
         assert_eq!(rows.len(), MAX_HOSTS + 1);
         assert_eq!(
             rows.last().map(|row| (row.host, row.flows)),
