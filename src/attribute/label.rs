@@ -58,6 +58,8 @@ pub enum EvidenceKind {
     RpcOffer,
     /// A pipe that was opened.
     SmbPipe,
+    /// A pipe that was asked for and not seen opened. Names no service.
+    SmbPipeRefused,
     /// A mailslot that was written to.
     Mailslot,
     /// A NetBIOS name that was used.
@@ -85,6 +87,7 @@ impl EvidenceKind {
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",
+            EvidenceKind::SmbPipeRefused => "smb-pipe-refused",
             EvidenceKind::Mailslot => "mailslot",
             EvidenceKind::NetbiosName => "netbios-name",
             EvidenceKind::Assigned(by) => by.name,

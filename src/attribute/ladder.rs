@@ -445,7 +445,7 @@ impl Ladder<'_> {
             Claim::Offered(i) if !bound.contains(i) => {
                 (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
             }
-            Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
+            Claim::AskedForPipe(_) | Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
             Claim::Said { field, text, .. } => (

@@ -108,6 +108,9 @@ pub enum Claim {
         /// Bytes of its PDUs, headers included.
         bytes: u64,
     },
+    /// A pipe was asked for by this name, lower case and without `\PIPE\`, and refused or not
+    /// answered.
+    AskedForPipe(String),
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
     /// In a pipe, the server accepted a presentation context for this interface, or answers calls

@@ -127,6 +127,7 @@ struct Candidate {
 /// What need not be claimed again by another pipe of the same connection.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
+    AskedFor(String),
     Opened(String),
     Offered(Interface),
     Bound(Interface, Option<String>),
@@ -184,6 +185,13 @@ impl Pipes {
                 }
             }
             None => {}
+        }
+    }
+
+    /// What an answer of so many bytes refuses.
+    pub fn refused(&mut self, exchange: Exchange, bytes: u64, found: &mut Vec<Claim>) {
+        if let Some(asked) = self.answered(exchange, bytes) {
+            self.miss(asked, found);
         }
     }
 
@@ -301,6 +309,9 @@ impl Pipes {
         while let Some(file) = self.open.keys().next().copied() {
             self.close(file);
         }
+        for asked in std::mem::take(&mut self.asked).into_values() {
+            self.miss(asked, found);
+        }
         let carried = std::mem::take(&mut self.carried);
         found.extend(
             carried
@@ -311,6 +322,16 @@ impl Pipes {
                     bytes,
                 }),
         );
+    }
+
+    /// Something that was asked for will not come.
+    fn miss(&mut self, asked: Asked, found: &mut Vec<Claim>) {
+        if let Asked::Open { name, share, .. } = asked
+            && share == Some(Share::Pipes)
+            && say(&mut self.said, Said::AskedFor(name.clone()))
+        {
+            found.push(Claim::AskedForPipe(name));
+        }
     }
 
     /// Counts bytes to a file that is a pipe or may be one; whether it is.

@@ -321,10 +321,11 @@ impl Part<'_> {
             pipes.delayed(self.exchange(), self.bytes);
             return Ok(());
         }
-        let asked = pipes.answered(self.exchange(), self.bytes);
         if !self.header.has_succeeded() {
+            pipes.refused(self.exchange(), self.bytes, found);
             return Ok(());
         }
+        let asked = pipes.answered(self.exchange(), self.bytes);
         match (self.command, asked) {
             (command::TREE_CONNECT, _) => {
                 let share = match self.block.bytes.clone().until(0)? {

@@ -261,10 +261,11 @@ impl Part<'_> {
             pipes.delayed(exchange, self.bytes);
             return Ok(());
         }
-        let asked = pipes.answered(exchange, self.bytes);
         if !self.header.has_succeeded() {
+            pipes.refused(exchange, self.bytes, found);
             return Ok(());
         }
+        let asked = pipes.answered(exchange, self.bytes);
         let mut body = self.body()?;
         match (command, asked) {
             (command::TREE_CONNECT, _) => {
