@@ -25,6 +25,7 @@ pub mod netbios_datagram;
 pub mod netbios_name;
 pub mod netbios_session;
 mod nntp;
+mod ntlm;
 mod ntp;
 mod pop3;
 mod pptp;

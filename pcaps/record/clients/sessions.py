@@ -21,7 +21,7 @@ def main():
     session.login("Administrator", password, "OFFICE")
     # Pipes side by side, and files between their calls.
     services = bind(session, r"\svcctl", scmr.MSRPC_UUID_SCMR)
-    accounts = bind(session, r"\lsass", samr.MSRPC_UUID_SAMR)
+    accounts = bind(session, r"\samr", samr.MSRPC_UUID_SAMR)
     shares = bind(session, r"\srvsvc", srvs.MSRPC_UUID_SRVS)
     manager = scmr.hROpenSCManagerW(services)["lpScHandle"]
     session.listPath("share", "*")

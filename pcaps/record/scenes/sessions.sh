@@ -31,7 +31,7 @@ old pc2 rpcclient -p 139 -I $DC DC1 -c 'enumdomusers;lookupdomain OFFICE'
 old pc1 rpcclient -I $DC DC1 -c 'lsaquery;lookupnames alice'
 old pc1 net rpc registry enumerate HKLM -I $DC -S DC1
 old pc2 net rap share -I $DC -S DC1
-old pc2 net rap server -I $DC -S DC1
+old pc2 net rap server domain -I $DC -S DC1
 old pc2 net rap user -I $DC -S DC1
 old pc2 net rap printq -I $DC -S DC1
 old pc1 smbclient -L DC1 -I $DC

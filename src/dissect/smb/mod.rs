@@ -3,6 +3,7 @@
 //! [`session`] cuts the streams into messages and keeps what [`version1`] and [`version2`] read out
 //! of them; [`pipes`] follows what is written to and read from each pipe.
 
+mod clues;
 mod pipes;
 #[cfg(test)]
 mod samples;
@@ -26,7 +27,7 @@ pub const STREAM: Definition = Definition {
     usual_ports: &[445, 139],
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(session::Session::default())),
-    says: &[],
+    says: clues::ALL,
     examples: &[Example {
         port: 445,
         client: &filled::<106>(b"\0\0\0f\xfeSMB@", 0),

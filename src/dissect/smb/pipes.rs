@@ -7,6 +7,7 @@ use crate::dissect::read::Reader;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
 use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::Field;
 use crate::model::uuid::Interface;
 
 /// What a file or a tree is numbered within: in SMB 2 the session, in SMB 1 the connection, 0.
@@ -57,13 +58,18 @@ pub enum Asked {
     Close(File),
     /// Anything else about this file.
     About(File),
+    /// For something that is named: said in the first field if it is granted, in the second, if
+    /// there is one, if it is refused.
+    Named(Field, Option<Field>, String),
+    /// For one of these dialects, by place.
+    Dialects(Vec<String>),
 }
 
 impl Asked {
     /// The file that is meant, if it is open already.
     fn file(&self) -> Option<File> {
         match self {
-            Asked::Open { .. } => None,
+            Asked::Open { .. } | Asked::Named(..) | Asked::Dialects(_) => None,
             Asked::Read(file) | Asked::Close(file) | Asked::About(file) => Some(*file),
         }
     }
@@ -100,6 +106,8 @@ pub struct Pipes {
     asked: BTreeMap<Exchange, Asked>,
     trees: BTreeMap<Tree, Share>,
     said: BTreeSet<Said>,
+    /// The cipher that was agreed on, if that was seen.
+    pub cipher: Option<&'static str>,
     /// By the pipe's name and the interface.
     carried: BTreeMap<(Option<String>, Option<Interface>), u64>,
 }
@@ -131,6 +139,7 @@ enum Said {
     Opened(String),
     Offered(Interface),
     Bound(Interface, Option<String>),
+    Text(Field, String, Direction),
 }
 
 impl Pipes {
@@ -189,9 +198,19 @@ impl Pipes {
     }
 
     /// What an answer of so many bytes refuses.
-    pub fn refused(&mut self, exchange: Exchange, bytes: u64, found: &mut Vec<Claim>) {
-        if let Some(asked) = self.answered(exchange, bytes) {
-            self.miss(asked, found);
+    pub fn refused(
+        &mut self,
+        exchange: Exchange,
+        from: Direction,
+        bytes: u64,
+        found: &mut Vec<Claim>,
+    ) {
+        match self.answered(exchange, bytes) {
+            Some(Asked::Named(_, Some(field), text)) => {
+                self.tell(field, text, from.reversed(), found);
+            }
+            Some(asked) => self.miss(asked, found),
+            None => {}
         }
     }
 
@@ -331,6 +350,14 @@ impl Pipes {
             && say(&mut self.said, Said::AskedFor(name.clone()))
         {
             found.push(Claim::AskedForPipe(name));
+        }
+    }
+
+    /// A peer says something of itself, or whom it wants. What was said before and what is empty is
+    /// not claimed.
+    pub fn tell(&mut self, field: Field, text: String, by: Direction, found: &mut Vec<Claim>) {
+        if !text.is_empty() && say(&mut self.said, Said::Text(field, text.clone(), by)) {
+            found.push(Claim::Said { field, text, by });
         }
     }
 

@@ -82,6 +82,68 @@ pub mod two {
         message(Reverse, command, id, 0x103, vec![9, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
+    /// A negotiation of dialect 3.1.1 with AES-256-GCM, and a security blob with `ntlm`.
+    pub fn negotiated(ntlm: &[u8]) -> Said {
+        let mut body = vec![65, 0, 0, 0, 0x11, 3, 2, 0];
+        put(&mut body, 56, &128u16.to_le_bytes());
+        put(&mut body, 58, &(ntlm.len() as u16).to_le_bytes());
+        let contexts = (128 + ntlm.len()).next_multiple_of(8);
+        put(&mut body, 60, &(contexts as u32).to_le_bytes());
+        put(&mut body, 64, ntlm);
+        put(
+            &mut body,
+            contexts - 64,
+            &[1, 0, 2, 0, 0, 0, 0, 0, 7, 7, 0, 0, 0, 0, 0, 0],
+        );
+        put(
+            &mut body,
+            contexts - 48,
+            &[2, 0, 4, 0, 0, 0, 0, 0, 1, 0, 4, 0],
+        );
+        message(Reverse, 0, 0, 0, body)
+    }
+
+    pub fn negotiate() -> Said {
+        let mut body = vec![36, 0, 2, 0];
+        put(&mut body, 36, &[2, 2, 0x11, 3]);
+        message(Forward, 0, 0, 0, body)
+    }
+
+    pub fn tree_connect(id: u64, path: &str) -> Said {
+        let path = utf16(path);
+        let mut body = vec![9, 0, 0, 0, 72, 0];
+        put(&mut body, 6, &(path.len() as u16).to_le_bytes());
+        put(&mut body, 8, &path);
+        message(Forward, 3, id, 0, body)
+    }
+
+    pub fn tree_connected(id: u64, status: u32) -> Said {
+        message(Reverse, 3, id, status, vec![16, 0, 2, 0, 0, 0, 0, 0])
+    }
+
+    /// A request for a DFS referral, extended or not, and its answer.
+    pub fn referral(id: u64, control: u32, path: &str) -> [Said; 2] {
+        let path = utf16(path);
+        let input = match control {
+            0x0006_0194 => [&[4, 0], path.as_slice(), &[0, 0]].concat(),
+            _ => {
+                let len = (path.len() as u16).to_le_bytes();
+                [&[4, 0, 0, 0, 0, 0, 0, 0], len.as_slice(), &path].concat()
+            }
+        };
+        let mut body = vec![57, 0, 0, 0];
+        put(&mut body, 4, &control.to_le_bytes());
+        put(&mut body, 8, &[0xff; 16]);
+        let answer = body.clone();
+        put(&mut body, 24, &(64u32 + 56).to_le_bytes());
+        put(&mut body, 28, &(input.len() as u32).to_le_bytes());
+        put(&mut body, 56, &input);
+        [
+            message(Forward, 11, id, 0, body),
+            message(Reverse, 11, id, 0, answer),
+        ]
+    }
+
     pub fn closed(id: u64) -> Said {
         message(Reverse, 6, id, 0, vec![60; 60])
     }
@@ -166,6 +228,70 @@ pub mod one {
         message.extend((bytes.len() as u16).to_le_bytes());
         message.extend(bytes);
         (from, framed(&message))
+    }
+
+    /// A set-up of a session whose answer names system and LAN manager.
+    pub fn set_up(system: &str, manager: &str) -> Said {
+        let texts = [system, manager].map(|text| [utf16(text), vec![0, 0]].concat());
+        let bytes = [vec![0], texts.concat()].concat();
+        message(Reverse, 0x73, 1, &[0xff, 0, 0, 0, 0, 0], &bytes)
+    }
+
+    pub fn negotiate() -> [Said; 2] {
+        let dialects = b"\x02PC NETWORK PROGRAM 1.0\0\x02NT LM 0.12\0";
+        [
+            message(Forward, 0x72, 1, &[], dialects),
+            message(
+                Reverse,
+                0x72,
+                1,
+                &[&[1, 0], [0; 32].as_slice()].concat(),
+                &[],
+            ),
+        ]
+    }
+
+    /// A call of this function in the manner of LAN Manager, and its answer.
+    pub fn rap(id: u16, function: u8) -> [Said; 2] {
+        let name = [&[0], utf16("\\PIPE\\LANMAN").as_slice(), &[0, 0]].concat();
+        let at = 32 + 1 + 28 + 2 + name.len();
+        let mut words = vec![0; 28];
+        put(&mut words, 18, &2u16.to_le_bytes());
+        put(&mut words, 20, &(at as u16).to_le_bytes());
+        [
+            message(
+                Forward,
+                0x25,
+                id,
+                &words,
+                &[&name, [function, 0].as_slice()].concat(),
+            ),
+            transacted(id, &[]),
+        ]
+    }
+
+    /// A request for a DFS referral, and its answer.
+    pub fn referral(id: u16, path: &str) -> [Said; 2] {
+        let parameters = [&[3, 0], utf16(path).as_slice(), &[0, 0]].concat();
+        let mut words = vec![0; 30];
+        put(&mut words, 18, &(parameters.len() as u16).to_le_bytes());
+        put(&mut words, 20, &(32u16 + 1 + 30 + 2 + 3).to_le_bytes());
+        put(&mut words, 26, &[1, 0, 0x10, 0]);
+        [
+            message(
+                Forward,
+                0x32,
+                id,
+                &words,
+                &[&[0; 3], parameters.as_slice()].concat(),
+            ),
+            message(Reverse, 0x32, id, &[0; 20], &[]),
+        ]
+    }
+
+    /// The first part of a message to a user.
+    pub fn send_message(id: u16) -> Said {
+        message(Forward, 0xd5, id, &[], b"\x04PC1\0\x04USER\0")
     }
 
     pub fn connected(service: &[u8]) -> Said {

@@ -4,7 +4,7 @@
 use crate::dissect::cutter::{Cutter, Damage};
 use crate::dissect::read::Reader;
 use crate::dissect::smb::pipes::Pipes;
-use crate::dissect::smb::{version1, version2};
+use crate::dissect::smb::{clues, version1, version2};
 use crate::dissect::{Dissector, Progress, smb::PROTOCOL};
 use crate::model::evidence::{Claim, Direction};
 
@@ -64,6 +64,15 @@ impl Dissector for Session {
                 Some(Message::Version2(message)) => {
                     version2::see(message, len, from, pipes, found);
                 }
+                Some(Message::Encrypted) => {
+                    let cipher = pipes.cipher.unwrap_or("unknown cipher").to_owned();
+                    pipes.tell(clues::ENCRYPTION, cipher, from, found);
+                }
+                Some(Message::Compressed(message)) => {
+                    if let Ok(algorithm) = clues::compression(message) {
+                        pipes.tell(clues::COMPRESSION, algorithm.to_owned(), from, found);
+                    }
+                }
                 None => {}
             }
             stream.pending.clear();
@@ -90,10 +99,12 @@ impl Dissector for Session {
 enum Message<'a> {
     Version1(&'a [u8]),
     Version2(&'a [u8]),
+    Encrypted,
+    Compressed(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// Tells the version; `None` for what can not be read: encrypted, compressed, not SMB.
+    /// Tells what it is; `None` for what is not SMB.
     fn of(framed: &'a [u8]) -> Option<Message<'a>> {
         let mut r = Reader::big(framed);
         r.skip(FRAME_LEN).ok()?;
@@ -101,6 +112,8 @@ impl<'a> Message<'a> {
         match r.array().ok()? {
             [0xff, b'S', b'M', b'B'] => Some(Message::Version1(message)),
             [0xfe, b'S', b'M', b'B'] => Some(Message::Version2(message)),
+            [0xfd, b'S', b'M', b'B'] => Some(Message::Encrypted),
+            [0xfc, b'S', b'M', b'B'] => Some(Message::Compressed(message)),
             _ => None,
         }
     }
@@ -122,7 +135,7 @@ fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<u64> {
     let wanted = match Message::of(&stream.pending) {
         Some(Message::Version1(head)) => version1::is_wanted(head, pipes),
         Some(Message::Version2(head)) => version2::is_wanted(head, pipes),
-        None => false,
+        _ => false,
     };
     if wanted && len <= MAX_MESSAGE {
         stream.fill(len, bytes)?;
@@ -414,6 +427,132 @@ mod tests {
             pipe: None,
         };
         assert_eq!(found[..2], [Claim::Offered(SAMR), bound]);
+    }
+
+    /// What peers said, in which field.
+    fn told(talk: &[Said]) -> Vec<(&'static str, String, Direction)> {
+        let said = claims(talk).into_iter().filter_map(|claim| match claim {
+            Claim::Said { field, text, by } => Some((field.name(), text, by)),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    fn one_said(
+        field: &'static str,
+        text: &str,
+        by: Direction,
+    ) -> (&'static str, String, Direction) {
+        (field, text.to_owned(), by)
+    }
+
+    #[test]
+    fn a_share_is_told_when_it_is_connected_and_when_it_is_refused() {
+        let path = "\\\\dc1\\SYSVOL";
+        for (status, field) in [(0, "smb-share"), (0xc000_00cc, "smb-share-refused")] {
+            let talk = [two::tree_connect(3, path), two::tree_connected(3, status)];
+            assert_eq!(told(&talk), [one_said(field, path, Forward)]);
+        }
+    }
+
+    #[test]
+    fn a_negotiation_tells_dialects_and_the_system_of_the_server() {
+        let challenge = [
+            b"NTLMSSP\0\x02\0\0\0".as_slice(),
+            &[0; 8],
+            &[0, 0, 0, 2],
+            &[0; 24],
+            &[6, 1, 0xb1, 0x1d, 0, 0, 0, 15],
+        ]
+        .concat();
+        let expected = [
+            one_said("smb-dialects-offered", "2.0.2 3.1.1", Forward),
+            one_said("smb-dialect", "3.1.1", Reverse),
+            one_said("ntlm-version", "6.1.7601", Reverse),
+            one_said("smb-encryption", "AES-256-GCM", Forward),
+        ];
+        let mut talk = vec![two::negotiate(), two::negotiated(&challenge)];
+        let hidden = [b"\xfdSMB".as_slice(), &[0x5a; 200]].concat();
+        talk.extend([(Forward, framed(&hidden)), (Forward, framed(&hidden))]);
+        assert_eq!(told(&talk), expected);
+        for cut in 1..talk[1].1.len() - 4 {
+            let message = &talk[1].1[4..4 + cut];
+            let cut = [talk[0].clone(), (Reverse, framed(message))];
+            assert!(told(&cut).iter().all(|one| expected.contains(one)));
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_or_compressed_is_passed_over_and_said() {
+        let hidden = [b"\xfdSMB".as_slice(), &[0x5a; 5000]].concat();
+        let packed = [b"\xfcSMB\0\x10\0\0\x03\0\0\0".as_slice(), &[0x5a; 5000]].concat();
+        let mut talk = vec![(Forward, framed(&hidden)), (Reverse, framed(&packed))];
+        talk.extend(version2());
+        let found = claims(&talk);
+        assert!(found.contains(&bound()));
+        let expected = [
+            one_said("smb-encryption", "unknown cipher", Forward),
+            one_said("smb-compression", "LZ77+Huffman", Reverse),
+        ];
+        assert_eq!(told(&talk), expected);
+    }
+
+    #[test]
+    fn a_set_up_in_smb_1_names_systems_and_a_call_to_lan_manager_its_function() {
+        let [asked, answered] = one::negotiate();
+        let [called, returned] = one::rap(4, 104);
+        let [referral, referred] = one::referral(5, "\\dc1\\dfs");
+        let talk = [
+            asked,
+            answered,
+            one::set_up("Windows 5.1", "Windows 2000 LAN Manager"),
+            one::connected(b"IPC\0"),
+            called,
+            returned,
+            referral,
+            referred,
+            one::send_message(6),
+        ];
+        let dialects = "PC NETWORK PROGRAM 1.0, NT LM 0.12";
+        let expected = [
+            one_said("smb-dialects-offered", dialects, Forward),
+            one_said("smb-dialect", "NT LM 0.12", Reverse),
+            one_said("smb-native-os", "Windows 5.1", Reverse),
+            one_said("smb-native-lanman", "Windows 2000 LAN Manager", Reverse),
+            one_said("rap-function", "104", Forward),
+            one_said("dfs-referral", "\\dc1\\dfs", Forward),
+            one_said("smb-message", "0xd5", Forward),
+        ];
+        assert_eq!(told(&talk), expected);
+    }
+
+    #[test]
+    fn a_referral_is_told_in_both_forms_of_its_request() {
+        for control in [0x0006_0194, 0x0006_01b0] {
+            let talk = two::referral(3, control, "\\office.example\\dfs");
+            let expected = one_said("dfs-referral", "\\office.example\\dfs", Forward);
+            assert_eq!(told(&talk), [expected]);
+            assert_eq!(told(&talk[..1]), [], "no answer");
+        }
+    }
+
+    #[test]
+    fn messages_cut_anywhere_say_nothing_that_the_whole_do_not() {
+        let talk: Vec<_> = (version1().into_iter().chain(version2()))
+            .chain(one::rap(8, 104))
+            .chain(one::negotiate())
+            .chain(two::referral(9, 0x0006_0194, "\\dc1\\dfs"))
+            .chain([
+                two::tree_connect(7, "\\\\dc1\\IPC$"),
+                one::set_up("Unix", "Samba"),
+            ])
+            .collect();
+        for (from, whole) in &talk {
+            for len in 0..whole.len() - 4 {
+                let cut = framed(&whole[4..4 + len]);
+                claims(&[(*from, cut)]);
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Messages of SMB 1 (MS-CIFS 2.2), as far as they are about pipes.
 
-use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
+use crate::dissect::smb::clues;
 use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
+use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 
 /// Bytes in a header (MS-CIFS 2.2.3.1).
@@ -19,9 +20,14 @@ mod command {
     pub const OPEN_ANDX: u8 = 0x2d;
     pub const READ_ANDX: u8 = 0x2e;
     pub const WRITE_ANDX: u8 = 0x2f;
+    pub const TRANSACTION2: u8 = 0x32;
+    pub const NEGOTIATE: u8 = 0x72;
     pub const SESSION_SETUP: u8 = 0x73;
     pub const TREE_CONNECT: u8 = 0x75;
     pub const CREATE: u8 = 0xa2;
+    /// The first and the last of those that send messages to users (MS-MSRP 2.2.3).
+    pub const SEND_MESSAGE: u8 = 0xd0;
+    pub const SEND_TEXT: u8 = 0xd7;
     pub const NONE: u8 = 0xff;
 }
 
@@ -39,6 +45,12 @@ mod function {
     /// Open the pipe of this name, write, read, close.
     pub const CALL: u16 = 0x0054;
 }
+
+/// The pipe that takes calls in the manner of LAN Manager, which need not be opened (MS-RAP 2.1).
+const LANMAN: &str = "lanman";
+
+/// `TRANS2_GET_DFS_REFERRAL` (MS-CIFS 2.2.6.16).
+const GET_DFS_REFERRAL: u16 = 0x0010;
 
 /// File types in the answer to an open (MS-CIFS 2.2.4.64.2): byte pipe and message pipe.
 const PIPE_TYPES: [u16; 2] = [1, 2];
@@ -107,7 +119,8 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
     };
     let exchange = header.exchange(header.command);
     match (header.command, header.kind) {
-        (command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
+        (command::NEGOTIATE | command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
+        (command::TRANSACTION2, Kind::Request) => pipes.share(header.tree) != Some(Share::Other),
         (command::CREATE | command::OPEN_ANDX | command::OPEN, _) => true,
         (command::TRANSACTION | command::TRANSACTION_SECONDARY, _) => true,
         (command::READ_ANDX | command::READ, Kind::Answer) => {
@@ -148,16 +161,55 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The text that fills the data bytes from `at` on, up to its NUL.
-    fn text(&self, at: usize, header: &Header) -> String {
+    /// The texts among the data bytes from `at` on.
+    fn strings(&self, at: usize, header: &Header) -> Strings<'a> {
         let mut bytes = self.bytes.clone();
         bytes.up_to(at);
-        if !header.unicode {
-            return names::text(bytes.rest());
-        }
         // UTF-16 begins at an even place of the message.
-        bytes.up_to((self.bytes_at + at) % 2);
-        names::utf16(bytes.rest())
+        if header.unicode {
+            bytes.up_to((self.bytes_at + at) % 2);
+        }
+        Strings {
+            bytes,
+            unicode: header.unicode,
+        }
+    }
+
+    /// The text that fills the data bytes from `at` on, up to its NUL.
+    fn text(&self, at: usize, header: &Header) -> String {
+        let Strings { mut bytes, unicode } = self.strings(at, header);
+        match unicode {
+            true => names::utf16(bytes.rest()),
+            false => names::text(bytes.rest()),
+        }
+    }
+}
+
+/// Texts that follow each other, each ended by a NUL.
+pub struct Strings<'a> {
+    bytes: Reader<'a>,
+    unicode: bool,
+}
+
+impl Strings<'_> {
+    /// The next text.
+    ///
+    /// # Errors
+    /// `Short` if none is left. The last one need not be ended.
+    pub fn next(&mut self) -> Result<String, Short> {
+        if self.bytes.left() == 0 {
+            return Err(Short);
+        }
+        if !self.unicode {
+            let text = match self.bytes.clone().until(0) {
+                Ok(_) => self.bytes.until(0)?,
+                Err(Short) => self.bytes.rest(),
+            };
+            return Ok(names::text(text));
+        }
+        let whole = names::utf16(self.bytes.clone().rest());
+        while self.bytes.u16().is_ok_and(|unit| unit != 0) {}
+        Ok(whole)
     }
 }
 
@@ -225,6 +277,8 @@ impl Part<'_> {
     }
 
     fn request(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        // What is not all there says nothing.
+        let _ = self.request_clues(pipes, found);
         let share = pipes.share(self.header.tree);
         if share == Some(Share::Other) {
             return Ok(());
@@ -285,7 +339,11 @@ impl Part<'_> {
         let (exchange, bytes) = (self.exchange(), self.bytes);
         words.skip(22)?;
         let data = self.part(&mut words)?;
-        let (_setup, function) = (words.u16()?, words.u16()?);
+        let setup = words.u16()?;
+        if setup & 0xff == 0 {
+            return self.lan_manager(pipes);
+        }
+        let function = words.u16()?;
         match function {
             function::TRANSACT => {
                 let file = file(&mut words)?;
@@ -314,7 +372,106 @@ impl Part<'_> {
         Ok(())
     }
 
+    /// A transaction without a set-up: a call in the manner of LAN Manager, if it is to that pipe.
+    fn lan_manager(&self, pipes: &mut Pipes) -> Result<(), Short> {
+        let name = names::pipe(&self.block.text(0, self.header));
+        if name.as_deref() == Some(LANMAN) {
+            let function = self.parameters()?.u16()?.to_string();
+            pipes.ask(
+                self.exchange(),
+                Asked::Named(clues::RAP_FUNCTION, None, function),
+            );
+        }
+        Ok(())
+    }
+
+    /// The parameters of a transaction.
+    fn parameters(&self) -> Result<Reader<'_>, Short> {
+        let mut words = self.block.words.clone();
+        words.skip(18)?;
+        Ok(Reader::little(self.part(&mut words)?))
+    }
+
+    /// What a request says of the client, and what it asks for by name.
+    fn request_clues(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let mut words = self.block.words.clone();
+        match self.command {
+            command::NEGOTIATE => {
+                let dialects = clues::offered1(self.block.bytes.clone());
+                pipes.tell(clues::OFFERED, dialects.join(", "), self.from, found);
+                pipes.ask(self.exchange(), Asked::Dialects(dialects));
+            }
+            command::SESSION_SETUP => {
+                words.skip(14)?;
+                let (one, other) = (words.u16()?, words.u16()?);
+                match words.left() {
+                    // Two passwords, or one, and an account's two names.
+                    8 => self.native(usize::from(one) + usize::from(other), 2, pipes, found)?,
+                    2 => self.native(one.into(), 2, pipes, found)?,
+                    _ => self.set_up(one.into(), pipes, found)?,
+                }
+            }
+            command::TREE_CONNECT => {
+                words.skip(6)?;
+                let password = words.u16()?;
+                let path = self.block.text(password.into(), self.header);
+                let asked = Asked::Named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                pipes.ask(self.exchange(), asked);
+            }
+            command::TRANSACTION2 => {
+                words.skip(28)?;
+                if words.u16()? == GET_DFS_REFERRAL {
+                    let path = clues::referral(self.parameters()?)?;
+                    let asked = Asked::Named(clues::DFS_REFERRAL, None, path);
+                    pipes.ask(self.exchange(), asked);
+                }
+            }
+            command::SEND_MESSAGE..=command::SEND_TEXT => {
+                let command = format!("{:#04x}", self.command);
+                pipes.tell(clues::MESSAGE, command, self.from, found);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What an answer to a set-up says of the server, be it the last or not.
+    fn answer_clues(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let mut words = self.block.words.clone();
+        if self.command != command::SESSION_SETUP || words.left() < 6 {
+            return Ok(());
+        }
+        words.skip(6)?;
+        match words.left() {
+            0 => self.native(0, 0, pipes, found),
+            _ => self.set_up(words.u16()?.into(), pipes, found),
+        }
+    }
+
+    /// What a security blob of so many bytes and the texts after it say.
+    fn set_up(&self, blob: usize, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let version = ntlm::version(self.block.bytes.clone().up_to(blob)).unwrap_or_default();
+        pipes.tell(ntlm::VERSION, version, self.from, found);
+        self.native(blob, 0, pipes, found)
+    }
+
+    fn native(
+        &self,
+        at: usize,
+        between: usize,
+        pipes: &mut Pipes,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let mut strings = self.block.strings(at, self.header);
+        let [system, manager] = clues::native(&mut strings, between)?;
+        pipes.tell(clues::NATIVE_OS, system, self.from, found);
+        pipes.tell(clues::NATIVE_LANMAN, manager, self.from, found);
+        Ok(())
+    }
+
     fn answer(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        // What is not all there says nothing.
+        let _ = self.answer_clues(pipes, found);
         let mut words = self.block.words.clone();
         if self.command == command::TRANSACTION && words.left() == 0 {
             // "Send the rest" (MS-CIFS 2.2.4.33.2), or an error.
@@ -322,18 +479,23 @@ impl Part<'_> {
             return Ok(());
         }
         if !self.header.has_succeeded() {
-            pipes.refused(self.exchange(), self.bytes, found);
+            pipes.refused(self.exchange(), self.from, self.bytes, found);
             return Ok(());
         }
         let asked = pipes.answered(self.exchange(), self.bytes);
         match (self.command, asked) {
-            (command::TREE_CONNECT, _) => {
-                let share = match self.block.bytes.clone().until(0)? {
-                    b"IPC" => Share::Pipes,
-                    _ => Share::Other,
-                };
-                pipes.connect(self.header.tree, share);
+            (command::NEGOTIATE, Some(Asked::Dialects(dialects))) => {
+                let chosen = dialects.get(usize::from(words.u16()?));
+                let chosen = chosen.cloned().unwrap_or_default();
+                pipes.tell(clues::DIALECT, chosen, self.from, found);
             }
+            (command, Some(Asked::Named(field, _, text))) => {
+                pipes.tell(field, text, self.from.reversed(), found);
+                if command == command::TREE_CONNECT {
+                    self.connected(pipes)?;
+                }
+            }
+            (command::TREE_CONNECT, _) => self.connected(pipes)?,
             (command::TRANSACTION, Some(Asked::Open { name, bytes, .. })) => {
                 let exchange = self.exchange();
                 let file = File::ToCome(exchange);
@@ -376,6 +538,16 @@ impl Part<'_> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// A tree was connected.
+    fn connected(&self, pipes: &mut Pipes) -> Result<(), Short> {
+        let share = match self.block.bytes.clone().until(0)? {
+            b"IPC" => Share::Pipes,
+            _ => Share::Other,
+        };
+        pipes.connect(self.header.tree, share);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! Messages of SMB 2 and 3 (MS-SMB2 2.2), as far as they are about pipes.
 
-use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
+use crate::dissect::smb::clues;
 use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
+use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 
 /// Bytes in a header (MS-SMB2 2.2.1).
@@ -10,6 +11,8 @@ const HEADER_LEN: usize = 64;
 
 /// Commands (MS-SMB2 2.2.1.2).
 mod command {
+    pub const NEGOTIATE: u16 = 0;
+    pub const SESSION_SETUP: u16 = 1;
     pub const TREE_CONNECT: u16 = 3;
     pub const CREATE: u16 = 5;
     pub const CLOSE: u16 = 6;
@@ -35,6 +38,10 @@ mod flag {
 
 /// `FSCTL_PIPE_TRANSCEIVE` (MS-FSCC 2.3): write, then read.
 const TRANSCEIVE: u32 = 0x0011_c017;
+
+/// `FSCTL_DFS_GET_REFERRALS` and its extended form (MS-FSCC 2.3).
+const DFS_REFERRALS: u32 = 0x0006_0194;
+const DFS_REFERRALS_EX: u32 = 0x0006_01b0;
 
 /// Status of an answer that another one follows (MS-ERREF 2.3).
 const PENDING: u32 = 0x0000_0103;
@@ -106,7 +113,7 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
     };
     match (header.command, header.kind) {
         _ if header.next != 0 => true,
-        (command::TREE_CONNECT, Kind::Answer) => true,
+        (command::NEGOTIATE | command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
         (command::CREATE | command::IOCTL, _) => true,
         (command::READ, Kind::Answer) => {
             matches!(pipes.asked(header.exchange), Some(Asked::Read(_)))
@@ -206,6 +213,8 @@ impl Part<'_> {
         found: &mut Vec<Claim>,
     ) -> Result<(), Short> {
         let (exchange, bytes) = (self.header.exchange, self.bytes);
+        // What is not all there says nothing.
+        let _ = self.clues(pipes, found);
         let share = pipes.share(chain.tree);
         if share == Some(Share::Other) {
             return Ok(());
@@ -261,14 +270,19 @@ impl Part<'_> {
             pipes.delayed(exchange, self.bytes);
             return Ok(());
         }
+        // What is not all there says nothing.
+        let _ = self.clues(pipes, found);
         if !self.header.has_succeeded() {
-            pipes.refused(exchange, self.bytes, found);
+            pipes.refused(exchange, self.from, self.bytes, found);
             return Ok(());
         }
         let asked = pipes.answered(exchange, self.bytes);
         let mut body = self.body()?;
         match (command, asked) {
-            (command::TREE_CONNECT, _) => {
+            (command::TREE_CONNECT, asked) => {
+                if let Some(Asked::Named(field, _, path)) = asked {
+                    pipes.tell(field, path, self.from.reversed(), found);
+                }
                 body.skip(2)?;
                 let share = match body.u8()? {
                     2 => Share::Pipes,
@@ -284,6 +298,9 @@ impl Part<'_> {
                     Some(_) => pipes.open(exchange, file, name, bytes, found),
                     None => pipes.open_unknown(exchange, file, name, bytes, found),
                 }
+            }
+            (command::IOCTL, Some(Asked::Named(field, _, path))) => {
+                pipes.tell(field, path, self.from.reversed(), found);
             }
             (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
             (command::READ, Some(Asked::Read(file))) => {
@@ -305,6 +322,67 @@ impl Part<'_> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What is said of the peers and asked for by name.
+    fn clues(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
+        let (from, exchange) = (self.from, self.header.exchange);
+        let mut body = self.body()?;
+        match (self.header.command, self.header.kind) {
+            (command::NEGOTIATE, Kind::Request) => {
+                pipes.tell(clues::OFFERED, clues::offered2(body)?, from, found);
+            }
+            (command::NEGOTIATE, Kind::Answer) if self.header.status == 0 => {
+                let dialect = clues::dialect(clues::chosen2(body.clone())?);
+                pipes.tell(clues::DIALECT, dialect, from, found);
+                pipes.cipher = clues::cipher(self.message, body.clone()).unwrap_or(None);
+                body.skip(56)?;
+                self.security(&mut body, pipes, found)?;
+            }
+            (command::SESSION_SETUP, Kind::Request) => {
+                body.skip(12)?;
+                self.security(&mut body, pipes, found)?;
+            }
+            (command::SESSION_SETUP, Kind::Answer) => {
+                body.skip(4)?;
+                self.security(&mut body, pipes, found)?;
+            }
+            (command::TREE_CONNECT, Kind::Request) => {
+                body.skip(4)?;
+                let (offset, len) = (body.u16()?, body.u16()?);
+                let path = names::utf16(part(self.message, offset.into(), len.into())?);
+                let asked = Asked::Named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                pipes.ask(exchange, asked);
+            }
+            (command::IOCTL, Kind::Request) => {
+                let control = self.control()?;
+                body.skip(24)?;
+                let (offset, len) = (body.u32()?, body.u32()?);
+                let input = Reader::little(part(self.message, offset, len)?);
+                let path = match control {
+                    DFS_REFERRALS => clues::referral(input)?,
+                    DFS_REFERRALS_EX => clues::extended_referral(input)?,
+                    _ => return Ok(()),
+                };
+                pipes.ask(exchange, Asked::Named(clues::DFS_REFERRAL, None, path));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the security blob states whose place and length come next.
+    fn security(
+        &self,
+        body: &mut Reader,
+        pipes: &mut Pipes,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let (offset, len) = (body.u16()?, body.u16()?);
+        let blob = part(self.message, offset.into(), len.into())?;
+        let version = ntlm::version(blob).unwrap_or_default();
+        pipes.tell(ntlm::VERSION, version, self.from, found);
         Ok(())
     }
 
