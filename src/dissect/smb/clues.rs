@@ -8,7 +8,7 @@ use crate::model::protocol::Field;
 /// The share that a tree was connected to, as sent (MS-SMB2 2.2.9, MS-CIFS 2.2.4.55.1).
 pub const SHARE: Field = Field::new("smb-share", "share");
 
-/// The same, where the server refused it.
+/// The same, where the server refused it or did not answer.
 pub const SHARE_REFUSED: Field = Field::new("smb-share-refused", "refused share");
 
 /// The path for which a DFS referral was given (MS-DFSC 2.2.2).

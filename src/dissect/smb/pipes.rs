@@ -58,9 +58,17 @@ pub enum Asked {
     Close(File),
     /// Anything else about this file.
     About(File),
-    /// For something that is named: said in the first field if it is granted, in the second, if
-    /// there is one, if it is refused.
-    Named(Field, Option<Field>, String),
+    /// For something that is named.
+    Named {
+        /// Where it is said if it is granted.
+        field: Field,
+        /// Where if it is refused or never answered, if it is said then.
+        otherwise: Option<Field>,
+        /// Its name.
+        text: String,
+        /// Who asks.
+        by: Direction,
+    },
     /// For one of these dialects, by place.
     Dialects(Vec<String>),
 }
@@ -69,7 +77,7 @@ impl Asked {
     /// The file that is meant, if it is open already.
     fn file(&self) -> Option<File> {
         match self {
-            Asked::Open { .. } | Asked::Named(..) | Asked::Dialects(_) => None,
+            Asked::Open { .. } | Asked::Named { .. } | Asked::Dialects(_) => None,
             Asked::Read(file) | Asked::Close(file) | Asked::About(file) => Some(*file),
         }
     }
@@ -198,19 +206,9 @@ impl Pipes {
     }
 
     /// What an answer of so many bytes refuses.
-    pub fn refused(
-        &mut self,
-        exchange: Exchange,
-        from: Direction,
-        bytes: u64,
-        found: &mut Vec<Claim>,
-    ) {
-        match self.answered(exchange, bytes) {
-            Some(Asked::Named(_, Some(field), text)) => {
-                self.tell(field, text, from.reversed(), found);
-            }
-            Some(asked) => self.miss(asked, found),
-            None => {}
+    pub fn refused(&mut self, exchange: Exchange, bytes: u64, found: &mut Vec<Claim>) {
+        if let Some(asked) = self.answered(exchange, bytes) {
+            self.miss(asked, found);
         }
     }
 
@@ -345,11 +343,19 @@ impl Pipes {
 
     /// Something that was asked for will not come.
     fn miss(&mut self, asked: Asked, found: &mut Vec<Claim>) {
-        if let Asked::Open { name, share, .. } = asked
-            && share == Some(Share::Pipes)
-            && say(&mut self.said, Said::AskedFor(name.clone()))
-        {
-            found.push(Claim::AskedForPipe(name));
+        match asked {
+            Asked::Open { name, share, .. } if share == Some(Share::Pipes) => {
+                if say(&mut self.said, Said::AskedFor(name.clone())) {
+                    found.push(Claim::AskedForPipe(name));
+                }
+            }
+            Asked::Named {
+                otherwise: Some(field),
+                text,
+                by,
+                ..
+            } => self.tell(field, text, by, found),
+            _ => {}
         }
     }
 

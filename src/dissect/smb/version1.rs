@@ -5,6 +5,7 @@ use crate::dissect::smb::clues;
 use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::Field;
 
 /// Bytes in a header (MS-CIFS 2.2.3.1).
 const HEADER_LEN: usize = 32;
@@ -379,10 +380,20 @@ impl Part<'_> {
             let function = self.parameters()?.u16()?.to_string();
             pipes.ask(
                 self.exchange(),
-                Asked::Named(clues::RAP_FUNCTION, None, function),
+                self.named(clues::RAP_FUNCTION, None, function),
             );
         }
         Ok(())
+    }
+
+    fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
+        let by = self.from;
+        Asked::Named {
+            field,
+            otherwise,
+            text,
+            by,
+        }
     }
 
     /// The parameters of a transaction.
@@ -415,14 +426,14 @@ impl Part<'_> {
                 words.skip(6)?;
                 let password = words.u16()?;
                 let path = self.block.text(password.into(), self.header);
-                let asked = Asked::Named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                let asked = self.named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
                 pipes.ask(self.exchange(), asked);
             }
             command::TRANSACTION2 => {
                 words.skip(28)?;
                 if words.u16()? == GET_DFS_REFERRAL {
                     let path = clues::referral(self.parameters()?)?;
-                    let asked = Asked::Named(clues::DFS_REFERRAL, None, path);
+                    let asked = self.named(clues::DFS_REFERRAL, None, path);
                     pipes.ask(self.exchange(), asked);
                 }
             }
@@ -479,7 +490,7 @@ impl Part<'_> {
             return Ok(());
         }
         if !self.header.has_succeeded() {
-            pipes.refused(self.exchange(), self.from, self.bytes, found);
+            pipes.refused(self.exchange(), self.bytes, found);
             return Ok(());
         }
         let asked = pipes.answered(self.exchange(), self.bytes);
@@ -489,8 +500,13 @@ impl Part<'_> {
                 let chosen = chosen.cloned().unwrap_or_default();
                 pipes.tell(clues::DIALECT, chosen, self.from, found);
             }
-            (command, Some(Asked::Named(field, _, text))) => {
-                pipes.tell(field, text, self.from.reversed(), found);
+            (
+                command,
+                Some(Asked::Named {
+                    field, text, by, ..
+                }),
+            ) => {
+                pipes.tell(field, text, by, found);
                 if command == command::TREE_CONNECT {
                     self.connected(pipes)?;
                 }

@@ -5,6 +5,7 @@ use crate::dissect::smb::clues;
 use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::Field;
 
 /// Bytes in a header (MS-SMB2 2.2.1).
 const HEADER_LEN: usize = 64;
@@ -273,15 +274,18 @@ impl Part<'_> {
         // What is not all there says nothing.
         let _ = self.clues(pipes, found);
         if !self.header.has_succeeded() {
-            pipes.refused(exchange, self.from, self.bytes, found);
+            pipes.refused(exchange, self.bytes, found);
             return Ok(());
         }
         let asked = pipes.answered(exchange, self.bytes);
         let mut body = self.body()?;
         match (command, asked) {
             (command::TREE_CONNECT, asked) => {
-                if let Some(Asked::Named(field, _, path)) = asked {
-                    pipes.tell(field, path, self.from.reversed(), found);
+                if let Some(Asked::Named {
+                    field, text, by, ..
+                }) = asked
+                {
+                    pipes.tell(field, text, by, found);
                 }
                 body.skip(2)?;
                 let share = match body.u8()? {
@@ -299,8 +303,13 @@ impl Part<'_> {
                     None => pipes.open_unknown(exchange, file, name, bytes, found),
                 }
             }
-            (command::IOCTL, Some(Asked::Named(field, _, path))) => {
-                pipes.tell(field, path, self.from.reversed(), found);
+            (
+                command::IOCTL,
+                Some(Asked::Named {
+                    field, text, by, ..
+                }),
+            ) => {
+                pipes.tell(field, text, by, found);
             }
             (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
             (command::READ, Some(Asked::Read(file))) => {
@@ -323,6 +332,16 @@ impl Part<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
+        let by = self.from;
+        Asked::Named {
+            field,
+            otherwise,
+            text,
+            by,
+        }
     }
 
     /// What is said of the peers and asked for by name.
@@ -352,7 +371,7 @@ impl Part<'_> {
                 body.skip(4)?;
                 let (offset, len) = (body.u16()?, body.u16()?);
                 let path = names::utf16(part(self.message, offset.into(), len.into())?);
-                let asked = Asked::Named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                let asked = self.named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
                 pipes.ask(exchange, asked);
             }
             (command::IOCTL, Kind::Request) => {
@@ -365,7 +384,7 @@ impl Part<'_> {
                     DFS_REFERRALS_EX => clues::extended_referral(input)?,
                     _ => return Ok(()),
                 };
-                pipes.ask(exchange, Asked::Named(clues::DFS_REFERRAL, None, path));
+                pipes.ask(exchange, self.named(clues::DFS_REFERRAL, None, path));
             }
             _ => {}
         }
