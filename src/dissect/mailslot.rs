@@ -2,6 +2,13 @@
 //! datagram.
 
 use crate::dissect::read::{Reader, Short};
+use crate::model::protocol::Field;
+
+/// The version of the operating system that a host announces (MS-BRWS 2.2.1, 2.2.10): `6.1`.
+pub const SYSTEM_VERSION: Field = Field::new("browser-version", "announced version");
+
+/// What a host announces that it runs (MS-BRWS 2.2.1, 2.2.10; the bits MS-RAP 2.5.5.2).
+pub const RUNS: Field = Field::new("browser-server-type", "announced as");
 
 /// Bytes of an SMB header (MS-CIFS 2.2.3.1).
 const HEADER_LEN: usize = 32;
@@ -28,6 +35,44 @@ const ANSWER_SLOTS: &[&str] = &["net\\getdc", "temp\\netlogon"];
 /// The browser's mailslot, and the answer there with the list of browsers (MS-BRWS 2.2.5).
 const BROWSER_ANSWER: (&str, u8) = ("browse", 10);
 
+/// Where the browser's announcements are written to, and the two opcodes of those in which a host
+/// speaks of itself: not of its domain (MS-BRWS 2.2.1, 2.2.10).
+const ANNOUNCEMENTS: (&str, [u8; 2]) = ("browse", [1, 15]);
+
+/// The end of an announcement's fixed part (MS-BRWS 2.2.1).
+const ANNOUNCEMENT_SIGNATURE: u16 = 0xaa55;
+
+/// What the bits of a server type stand for, from the lowest on that says something (MS-RAP
+/// 2.5.5.2). Those of the browser's own roles change by the minute and are left out.
+const SERVER_TYPES: &[(u32, &str)] = &[
+    (0x0000_0004, "SQL Server"),
+    (0x0000_0008, "primary domain controller"),
+    (0x0000_0010, "backup domain controller"),
+    (0x0000_0020, "time source"),
+    (0x0000_0040, "AFP server"),
+    (0x0000_0080, "Novell server"),
+    (0x0000_0100, "domain member"),
+    (0x0000_0200, "print server"),
+    (0x0000_0400, "dial-in server"),
+    (0x0000_0800, "Xenix or Unix server"),
+    (0x0000_1000, "NT workstation"),
+    (0x0000_2000, "Windows for Workgroups"),
+    (0x0000_8000, "NT server"),
+    (0x0040_0000, "Windows 95"),
+    (0x0080_0000, "DFS server"),
+    (0x0100_0000, "cluster"),
+    (0x0200_0000, "terminal server"),
+];
+
+/// What a host announces of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Major and minor version of its operating system.
+    pub version: String,
+    /// What it runs, in words.
+    pub runs: String,
+}
+
 /// A write to a mailslot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
@@ -35,6 +80,8 @@ pub struct Write {
     pub mailslot: String,
     /// Whether it answers an earlier write by the other side.
     pub answers: bool,
+    /// What the sender announces of itself, if it does.
+    pub announcement: Option<Announcement>,
 }
 
 /// Reads the payload of a NetBIOS datagram; `None` if it is no mailslot write.
@@ -70,7 +117,35 @@ pub fn read(payload: &[u8]) -> Result<Option<Write>, Short> {
     };
     let answers = ANSWER_SLOTS.iter().any(|slot| mailslot.starts_with(slot))
         || first_byte(payload, data_at).is_ok_and(|first| (&*mailslot, first) == BROWSER_ANSWER);
-    Ok(Some(Write { mailslot, answers }))
+    let announcement = match mailslot == ANNOUNCEMENTS.0 {
+        true => announcement(payload, data_at).ok().flatten(),
+        false => None,
+    };
+    Ok(Some(Write {
+        mailslot,
+        answers,
+        announcement,
+    }))
+}
+
+/// What a host announces of itself in data at this place; `None` if they are something else.
+fn announcement(payload: &[u8], at: u16) -> Result<Option<Announcement>, Short> {
+    let mut r = Reader::little(payload);
+    r.skip(at.into())?;
+    if !ANNOUNCEMENTS.1.contains(&r.u8()?) {
+        return Ok(None);
+    }
+    r.skip(1 + 4 + 16)?; // update count, periodicity, name
+    let (major, minor, kind) = (r.u8()?, r.u8()?, r.u32()?);
+    r.skip(2)?; // version of the browser
+    if r.u16()? != ANNOUNCEMENT_SIGNATURE {
+        return Ok(None);
+    }
+    let runs = (SERVER_TYPES.iter()).filter(|(bit, _)| kind & bit != 0);
+    Ok(Some(Announcement {
+        version: format!("{major}.{minor}"),
+        runs: runs.map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+    }))
 }
 
 /// The name in lower case without what leads to it; `None` if the path is not a mailslot's.
@@ -183,6 +258,29 @@ mod tests {
         let long = format!("\\MAILSLOT\\{}", "x".repeat(5000));
         let kept = name(&write(&long, Text::Bytes, &[])).expect("a name");
         assert!(kept.len() < MAX_NAME);
+    }
+
+    #[test]
+    fn a_host_that_announces_itself_says_what_it_runs() {
+        let announced = |opcode: u8, signature: u8| {
+            let mut data = vec![opcode, 0, 0x60, 0xea, 0, 0];
+            data.extend(b"PC2\0            ");
+            data.extend([6, 1, 0x03, 0x90, 0x80, 0, 15, 1, signature, 0xaa, 0]);
+            let payload = write("\\MAILSLOT\\BROWSE", Text::Bytes, &data);
+            for len in 0..payload.len() {
+                let _ = read(&payload[..len]);
+            }
+            let write = read(&payload).expect("it is whole").expect("a write");
+            write.announcement
+        };
+        let expected = Announcement {
+            version: "6.1".to_owned(),
+            runs: "NT workstation, NT server, DFS server".to_owned(),
+        };
+        assert_eq!(announced(1, 0x55), Some(expected.clone()));
+        assert_eq!(announced(15, 0x55), Some(expected));
+        assert_eq!(announced(12, 0x55), None, "of a domain");
+        assert_eq!(announced(1, 0x54), None);
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod telnet;
 pub mod text;
 mod tftp;
 pub mod tls;
+mod wins_replication;
 
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
@@ -81,6 +82,7 @@ pub const ALL: &[Definition] = &[
     sip::DATAGRAM,
     rdp::STREAM,
     pptp::STREAM,
+    wins_replication::STREAM,
     tds::STREAM,
     bit_torrent::STREAM,
     stun::STREAM,

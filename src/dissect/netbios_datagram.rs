@@ -8,7 +8,7 @@ use crate::dissect::{
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol};
 
 /// NetBIOS datagram service (RFC 1002 4.4).
 pub const PROTOCOL: Protocol = Protocol::new("netbios-datagram", "NetBIOS Datagram Service");
@@ -20,7 +20,7 @@ pub const DATAGRAM: Definition = Definition {
     usual_ports: &[138],
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(DatagramService::default())),
-    says: &[],
+    says: &[mailslot::SYSTEM_VERSION, mailslot::RUNS],
     examples: &[Example {
         port: 138,
         client: b"\x11\n\0\x01\n\0\0\x01\0\x8a\0\xaa\0\0 CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0 CK\
@@ -32,6 +32,9 @@ pub const DATAGRAM: Definition = Definition {
 /// How many mailslots of a flow are told apart: Windows has half a dozen, and each search for a
 /// domain controller adds one for its answers.
 const MAX_MAILSLOTS: usize = 32;
+
+/// How many announcements of a flow are told apart: a host says the same each time.
+const MAX_ANNOUNCED: usize = 16;
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
     Ok(match Names::read(&mut Reader::big(bytes))? {
@@ -80,6 +83,8 @@ impl Names {
 #[derive(Default)]
 struct DatagramService {
     uses: Uses,
+    /// What was announced. Bounded by [`MAX_ANNOUNCED`].
+    announced: Vec<(Field, String, Direction)>,
     /// Mailslots with the bytes of their datagrams. Bounded by [`MAX_MAILSLOTS`].
     mailslots: Vec<(String, u64)>,
 }
@@ -124,6 +129,18 @@ impl DatagramService {
         Ok(())
     }
 
+    fn tell(&mut self, field: Field, text: String, by: Direction, found: &mut Vec<Claim>) {
+        let said = (field, text.clone(), by);
+        if text.is_empty()
+            || self.announced.len() >= MAX_ANNOUNCED
+            || self.announced.contains(&said)
+        {
+            return;
+        }
+        self.announced.push(said);
+        found.push(Claim::Said { field, text, by });
+    }
+
     fn write(
         &mut self,
         from: Direction,
@@ -131,6 +148,10 @@ impl DatagramService {
         bytes: u64,
         found: &mut Vec<Claim>,
     ) {
+        if let Some(announcement) = write.announcement {
+            self.tell(mailslot::SYSTEM_VERSION, announcement.version, from, found);
+            self.tell(mailslot::RUNS, announcement.runs, from, found);
+        }
         let known = (self.mailslots.iter_mut()).find(|(name, _)| *name == write.mailslot);
         if let Some((_, carried)) = known {
             *carried += bytes;
