@@ -3,6 +3,7 @@
 import sys
 
 from impacket.dcerpc.v5 import samr, scmr, srvs, transport
+from impacket.smb3structs import SMB2_DIALECT_21
 from impacket.smbconnection import SMBConnection
 
 
@@ -17,7 +18,8 @@ def bind(session, pipe, interface):
 
 def main():
     server, password = sys.argv[1:]
-    session = SMBConnection(server, server)
+    # SMB 3 would hide it all: this client encrypts wherever the server can.
+    session = SMBConnection(server, server, preferredDialect=SMB2_DIALECT_21)
     session.login("Administrator", password, "OFFICE")
     # Pipes side by side, and files between their calls.
     services = bind(session, r"\svcctl", scmr.MSRPC_UUID_SCMR)
