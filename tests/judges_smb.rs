@@ -160,7 +160,7 @@ fn is_request(answers: &str) -> bool {
 }
 
 /// The innermost header's value, in the first column that has any.
-fn last<'c>(columns: [&'c str; 2]) -> Option<&'c str> {
+fn last(columns: [&str; 2]) -> Option<&str> {
     columns.into_iter().find_map(|column| all(column).last())
 }
 

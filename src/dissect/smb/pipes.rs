@@ -344,10 +344,12 @@ impl Pipes {
     /// Something that was asked for will not come.
     fn miss(&mut self, asked: Asked, found: &mut Vec<Claim>) {
         match asked {
-            Asked::Open { name, share, .. } if share == Some(Share::Pipes) => {
-                if say(&mut self.said, Said::AskedFor(name.clone())) {
-                    found.push(Claim::AskedForPipe(name));
-                }
+            Asked::Open {
+                name,
+                share: Some(Share::Pipes),
+                ..
+            } if say(&mut self.said, Said::AskedFor(name.clone())) => {
+                found.push(Claim::AskedForPipe(name));
             }
             Asked::Named {
                 otherwise: Some(field),
