@@ -2,6 +2,7 @@
 
 use crate::attribute::label::{Basis, Label, Reached};
 use crate::catalog::{Catalog, ServiceId, SignEntry};
+use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::Claim;
 use crate::model::protocol::{Field, Protocol};
@@ -35,6 +36,9 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
     if told(flow, catalog).any(|sign| sign.product.is_some()) {
         return;
     }
+    // Files are the file server's, whosesoever the share is that they lie in.
+    let carries_files =
+        spoken.is_some_and(|spoken| [smb::PROTOCOL, netbios_session::PROTOCOL].contains(&spoken));
     let through = told(flow, catalog).filter(|sign| sign.through);
     for service in through.filter_map(|sign| sign.service) {
         if label
@@ -45,10 +49,14 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
             continue;
         }
         let application = application(catalog, service, spoken);
-        let via = label.service.and(spoken).map(Protocol::name);
+        let carrier = match carries_files {
+            true => Some(smb::PROTOCOL),
+            false => spoken,
+        };
+        let via = label.service.and(carrier).map(Protocol::name);
         let bytes = match &mut label.services[..] {
             // The whole conversation is the one's that was asked for; the listener only carried it.
-            [listener] if via.is_some() && listener.via.is_none() => {
+            [listener] if via.is_some() && listener.via.is_none() && !carries_files => {
                 std::mem::take(&mut listener.bytes)
             }
             [] => flow.bytes.iter().sum(),
@@ -103,4 +111,80 @@ fn application(catalog: &Catalog, service: ServiceId, spoken: Option<Protocol>) 
     let mut rows = catalog.service(service).ports.iter();
     let row = rows.find(|row| row.speaks.iter().any(|name| name == spoken.name()));
     row.map_or_else(|| spoken.title().to_owned(), |row| row.application.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::samples;
+    use crate::dissect::vocabulary;
+    use crate::model::evidence::Direction;
+
+    /// The services of an SMB session of 500 bytes in which this was said, each with its bytes.
+    fn reached(field: &'static str, text: &str) -> Vec<(String, Option<&'static str>, u64)> {
+        assert!(vocabulary().fields.contains(&field), "{field} is read");
+        let catalog = Catalog::built_in();
+        let said = Claim::Said {
+            field: Field::new(field, ""),
+            text: text.to_owned(),
+            by: Direction::Forward,
+        };
+        let listener = Reached {
+            service: catalog.find("lanmanserver"),
+            application: "SMB".to_owned(),
+            basis: Basis::SharedPort,
+            via: None,
+            interfaces: Vec::new(),
+            pipes: Vec::new(),
+            bytes: 500,
+        };
+        let mut label = Label {
+            service: listener.service,
+            application: Some("SMB".to_owned()),
+            basis: Basis::SharedPort,
+            services: vec![listener],
+            candidates: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let flow = samples::flow(&[said]);
+        add(&flow, Some(smb::PROTOCOL), &catalog, &mut label);
+        let one = |reached: &Reached| {
+            let service = reached.service.expect("each is known");
+            (
+                catalog.service(service).id.clone(),
+                reached.via,
+                reached.bytes,
+            )
+        };
+        label.services.iter().map(one).collect()
+    }
+
+    #[test]
+    fn who_is_reached_through_an_smb_session_takes_none_of_its_files_bytes() {
+        for (field, text, service) in [
+            ("smb-share", r"\\dc1.office.example\sysvol", "Netlogon"),
+            ("smb-share", r"\\DC1\NETLOGON", "Netlogon"),
+            ("dfs-referral", r"\office.example\dfs", "Dfs"),
+            ("rap-function", "104", "Browser"),
+            ("rap-function", "69", "Spooler"),
+        ] {
+            let expected = [
+                ("lanmanserver".to_owned(), None, 500),
+                (service.to_owned(), Some("smb"), 0),
+            ];
+            assert_eq!(reached(field, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_files_and_a_function_of_the_file_server_reach_nobody_else() {
+        for (field, text) in [
+            ("smb-share", r"\\fs1\netlogon$"),
+            ("smb-share", r"\\fs1\IPC$"),
+            ("rap-function", "0"),
+            ("rap-function", "10"),
+        ] {
+            assert_eq!(reached(field, text).len(), 1, "{text}");
+        }
+    }
 }
