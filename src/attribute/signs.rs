@@ -60,6 +60,12 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
                 std::mem::take(&mut listener.bytes)
             }
             [] => flow.bytes.iter().sum(),
+            [listener, ..] if carries_files && listener.via.is_none() => {
+                // Of a share, that is what connected it.
+                let bytes = carried(flow, service, catalog).min(listener.bytes);
+                listener.bytes -= bytes;
+                bytes
+            }
             _ => 0,
         };
         if label.service.is_none() {
@@ -77,6 +83,18 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
             bytes,
         });
     }
+}
+
+/// The bytes of messages that asked for what is this service's.
+fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
+    let carried = flow.evidence.iter().map(|evidence| match &evidence.claim {
+        Claim::CarriedFor { field, text, bytes } => match catalog.sign(*field, text) {
+            Some(sign) if sign.through && sign.service == Some(service) => *bytes,
+            _ => 0,
+        },
+        _ => 0,
+    });
+    carried.fold(0, u64::saturating_add)
 }
 
 /// What the catalog knows of a text, for a reader.
@@ -124,11 +142,15 @@ mod tests {
     fn reached(field: &'static str, text: &str) -> Vec<(String, Option<&'static str>, u64)> {
         assert!(vocabulary().fields.contains(&field), "{field} is read");
         let catalog = Catalog::built_in();
-        let said = Claim::Said {
-            field: Field::new(field, ""),
-            text: text.to_owned(),
-            by: Direction::Forward,
+        let field = Field::new(field, "");
+        let text = text.to_owned();
+        let carried = Claim::CarriedFor {
+            field,
+            text: text.clone(),
+            bytes: 120,
         };
+        let by = Direction::Forward;
+        let said = Claim::Said { field, text, by };
         let listener = Reached {
             service: catalog.find("lanmanserver"),
             application: "SMB".to_owned(),
@@ -146,7 +168,7 @@ mod tests {
             candidates: Vec::new(),
             evidence: Vec::new(),
         };
-        let flow = samples::flow(&[said]);
+        let flow = samples::flow(&[said, carried]);
         add(&flow, Some(smb::PROTOCOL), &catalog, &mut label);
         let one = |reached: &Reached| {
             let service = reached.service.expect("each is known");
@@ -160,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_reached_through_an_smb_session_takes_none_of_its_files_bytes() {
+    fn who_is_reached_through_an_smb_session_has_the_bytes_that_asked_for_it() {
         for (field, text, service) in [
             ("smb-share", r"\\dc1.office.example\sysvol", "Netlogon"),
             ("smb-share", r"\\DC1\NETLOGON", "Netlogon"),
@@ -169,8 +191,8 @@ mod tests {
             ("rap-function", "69", "Spooler"),
         ] {
             let expected = [
-                ("lanmanserver".to_owned(), None, 500),
-                (service.to_owned(), Some("smb"), 0),
+                ("lanmanserver".to_owned(), None, 380),
+                (service.to_owned(), Some("smb"), 120),
             ];
             assert_eq!(reached(field, text), expected, "{text}");
         }
