@@ -523,6 +523,7 @@ impl Ladder<'_> {
             }
             Claim::CarriedToMailslot { .. }
             | Claim::CarriedInPipe { .. }
+            | Claim::CarriedFor { .. }
             | Claim::Offered(_)
             | Claim::Mapped { .. }
             | Claim::ClientIs(_)

@@ -2,6 +2,7 @@
 
 use crate::attribute::label::{Basis, Label, Reached};
 use crate::catalog::{Catalog, ServiceId, SignEntry};
+use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::Claim;
 use crate::model::protocol::{Field, Protocol};
@@ -35,6 +36,9 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
     if told(flow, catalog).any(|sign| sign.product.is_some()) {
         return;
     }
+    // Files are the file server's, whosesoever the share is that they lie in.
+    let carries_files =
+        spoken.is_some_and(|spoken| [smb::PROTOCOL, netbios_session::PROTOCOL].contains(&spoken));
     let through = told(flow, catalog).filter(|sign| sign.through);
     for service in through.filter_map(|sign| sign.service) {
         if label
@@ -45,13 +49,23 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
             continue;
         }
         let application = application(catalog, service, spoken);
-        let via = label.service.and(spoken).map(Protocol::name);
+        let carrier = match carries_files {
+            true => Some(smb::PROTOCOL),
+            false => spoken,
+        };
+        let via = label.service.and(carrier).map(Protocol::name);
         let bytes = match &mut label.services[..] {
             // The whole conversation is the one's that was asked for; the listener only carried it.
-            [listener] if via.is_some() && listener.via.is_none() => {
+            [listener] if via.is_some() && listener.via.is_none() && !carries_files => {
                 std::mem::take(&mut listener.bytes)
             }
             [] => flow.bytes.iter().sum(),
+            [listener, ..] if carries_files && listener.via.is_none() => {
+                // Of a share, that is what connected it.
+                let bytes = carried(flow, service, catalog).min(listener.bytes);
+                listener.bytes -= bytes;
+                bytes
+            }
             _ => 0,
         };
         if label.service.is_none() {
@@ -69,6 +83,18 @@ pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label:
             bytes,
         });
     }
+}
+
+/// The bytes of messages that asked for what is this service's.
+fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
+    let carried = flow.evidence.iter().map(|evidence| match &evidence.claim {
+        Claim::CarriedFor { field, text, bytes } => match catalog.sign(*field, text) {
+            Some(sign) if sign.through && sign.service == Some(service) => *bytes,
+            _ => 0,
+        },
+        _ => 0,
+    });
+    carried.fold(0, u64::saturating_add)
 }
 
 /// What the catalog knows of a text, for a reader.
@@ -103,4 +129,84 @@ fn application(catalog: &Catalog, service: ServiceId, spoken: Option<Protocol>) 
     let mut rows = catalog.service(service).ports.iter();
     let row = rows.find(|row| row.speaks.iter().any(|name| name == spoken.name()));
     row.map_or_else(|| spoken.title().to_owned(), |row| row.application.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::samples;
+    use crate::dissect::vocabulary;
+    use crate::model::evidence::Direction;
+
+    /// The services of an SMB session of 500 bytes in which this was said, each with its bytes.
+    fn reached(field: &'static str, text: &str) -> Vec<(String, Option<&'static str>, u64)> {
+        assert!(vocabulary().fields.contains(&field), "{field} is read");
+        let catalog = Catalog::built_in();
+        let field = Field::new(field, "");
+        let text = text.to_owned();
+        let carried = Claim::CarriedFor {
+            field,
+            text: text.clone(),
+            bytes: 120,
+        };
+        let by = Direction::Forward;
+        let said = Claim::Said { field, text, by };
+        let listener = Reached {
+            service: catalog.find("lanmanserver"),
+            application: "SMB".to_owned(),
+            basis: Basis::SharedPort,
+            via: None,
+            interfaces: Vec::new(),
+            pipes: Vec::new(),
+            bytes: 500,
+        };
+        let mut label = Label {
+            service: listener.service,
+            application: Some("SMB".to_owned()),
+            basis: Basis::SharedPort,
+            services: vec![listener],
+            candidates: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let flow = samples::flow(&[said, carried]);
+        add(&flow, Some(smb::PROTOCOL), &catalog, &mut label);
+        let one = |reached: &Reached| {
+            let service = reached.service.expect("each is known");
+            (
+                catalog.service(service).id.clone(),
+                reached.via,
+                reached.bytes,
+            )
+        };
+        label.services.iter().map(one).collect()
+    }
+
+    #[test]
+    fn who_is_reached_through_an_smb_session_has_the_bytes_that_asked_for_it() {
+        for (field, text, service) in [
+            ("smb-share", r"\\dc1.office.example\sysvol", "Netlogon"),
+            ("smb-share", r"\\DC1\NETLOGON", "Netlogon"),
+            ("dfs-referral", r"\office.example\dfs", "Dfs"),
+            ("rap-function", "104", "Browser"),
+            ("rap-function", "69", "Spooler"),
+        ] {
+            let expected = [
+                ("lanmanserver".to_owned(), None, 380),
+                (service.to_owned(), Some("smb"), 120),
+            ];
+            assert_eq!(reached(field, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_files_and_a_function_of_the_file_server_reach_nobody_else() {
+        for (field, text) in [
+            ("smb-share", r"\\fs1\netlogon$"),
+            ("smb-share", r"\\fs1\IPC$"),
+            ("rap-function", "0"),
+            ("rap-function", "10"),
+        ] {
+            assert_eq!(reached(field, text).len(), 1, "{text}");
+        }
+    }
 }

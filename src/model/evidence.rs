@@ -160,6 +160,16 @@ pub enum Claim {
         /// Who said it: the sender in this direction.
         by: Direction,
     },
+    /// This many bytes of messages asked for what was said in a field, and granted it; said once for
+    /// each text, at the end.
+    CarriedFor {
+        /// Where it was said.
+        field: Field,
+        /// What, as it was claimed.
+        text: String,
+        /// Bytes of the messages, headers included.
+        bytes: u64,
+    },
     /// An instance of a server, by this name, listens there: any client may go there.
     Hosted {
         /// Where the name was told.

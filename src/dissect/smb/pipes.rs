@@ -59,25 +59,31 @@ pub enum Asked {
     /// Anything else about this file.
     About(File),
     /// For something that is named.
-    Named {
-        /// Where it is said if it is granted.
-        field: Field,
-        /// Where if it is refused or never answered, if it is said then.
-        otherwise: Option<Field>,
-        /// Its name.
-        text: String,
-        /// Who asks.
-        by: Direction,
-    },
+    Named(Named),
     /// For one of these dialects, by place.
     Dialects(Vec<String>),
+}
+
+/// Something that is asked for by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Where it is said if it is granted.
+    pub field: Field,
+    /// Where if it is refused or never answered, if it is said then.
+    pub otherwise: Option<Field>,
+    /// Its name.
+    pub text: String,
+    /// Who asks.
+    pub by: Direction,
+    /// Bytes of the request.
+    pub bytes: u64,
 }
 
 impl Asked {
     /// The file that is meant, if it is open already.
     fn file(&self) -> Option<File> {
         match self {
-            Asked::Open { .. } | Asked::Named { .. } | Asked::Dialects(_) => None,
+            Asked::Open { .. } | Asked::Named(_) | Asked::Dialects(_) => None,
             Asked::Read(file) | Asked::Close(file) | Asked::About(file) => Some(*file),
         }
     }
@@ -118,6 +124,8 @@ pub struct Pipes {
     pub cipher: Option<&'static str>,
     /// By the pipe's name and the interface.
     carried: BTreeMap<(Option<String>, Option<Interface>), u64>,
+    /// By what was asked for by its name.
+    carried_for: BTreeMap<(Field, String), u64>,
 }
 
 /// One opening of a pipe.
@@ -157,7 +165,7 @@ impl Pipes {
         const ENTRY: usize = 128;
         let entries = self.candidates.len() + self.asked.len() + self.trees.len();
         let pipes: usize = self.open.values().map(|pipe| ENTRY + pipe.rpc.kept()).sum();
-        (entries + self.said.len() + self.carried.len()) * ENTRY + pipes
+        (entries + self.said.len() + self.carried.len() + self.carried_for.len()) * ENTRY + pipes
     }
 
     /// A tree was connected.
@@ -348,6 +356,12 @@ impl Pipes {
                     bytes,
                 }),
         );
+        let carried = std::mem::take(&mut self.carried_for).into_iter();
+        found.extend(carried.map(|((field, text), bytes)| Claim::CarriedFor {
+            field,
+            text,
+            bytes,
+        }));
     }
 
     /// Something that was asked for will not come.
@@ -360,14 +374,24 @@ impl Pipes {
             } if say(&mut self.said, Said::AskedFor(name.clone())) => {
                 found.push(Claim::AskedForPipe(name));
             }
-            Asked::Named {
+            Asked::Named(Named {
                 otherwise: Some(field),
                 text,
                 by,
                 ..
-            } => self.tell(field, text, by, found),
+            }) => self.tell(field, text, by, found),
             _ => {}
         }
+    }
+
+    /// What was asked for by its name was granted, in an answer of so many bytes.
+    pub fn grant(&mut self, named: Named, bytes: u64, found: &mut Vec<Claim>) {
+        let key = (named.field, named.text.clone());
+        if self.carried_for.len() < MAX_SAID || self.carried_for.contains_key(&key) {
+            let carried = self.carried_for.entry(key).or_default();
+            *carried = carried.saturating_add(named.bytes).saturating_add(bytes);
+        }
+        self.tell(named.field, named.text, named.by, found);
     }
 
     /// A peer says something of itself, or whom it wants. What was said before and what is empty is

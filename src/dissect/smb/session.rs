@@ -538,6 +538,11 @@ mod tests {
             let expected = one_said("dfs-referral", "\\office.example\\dfs", Forward);
             assert_eq!(told(&talk), [expected]);
             assert_eq!(told(&talk[..1]), [], "no answer");
+            let carried = claims(&talk).into_iter().find_map(|claim| match claim {
+                Claim::CarriedFor { bytes, .. } => Some(bytes as usize),
+                _ => None,
+            });
+            assert_eq!(carried, Some(bytes(&talk)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::smb::clues;
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
+use crate::dissect::smb::pipes::{Asked, Exchange, File, Named, Pipes, Scope, Share, Tree};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
@@ -387,13 +387,13 @@ impl Part<'_> {
     }
 
     fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
-        let by = self.from;
-        Asked::Named {
+        Asked::Named(Named {
             field,
             otherwise,
             text,
-            by,
-        }
+            by: self.from,
+            bytes: self.bytes,
+        })
     }
 
     /// The parameters of a transaction.
@@ -500,13 +500,8 @@ impl Part<'_> {
                 let chosen = chosen.cloned().unwrap_or_default();
                 pipes.tell(clues::DIALECT, chosen, self.from, found);
             }
-            (
-                command,
-                Some(Asked::Named {
-                    field, text, by, ..
-                }),
-            ) => {
-                pipes.tell(field, text, by, found);
+            (command, Some(Asked::Named(named))) => {
+                pipes.grant(named, self.bytes, found);
                 if command == command::TREE_CONNECT {
                     self.connected(pipes)?;
                 }

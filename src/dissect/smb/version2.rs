@@ -3,7 +3,7 @@
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::rpc::pdu;
 use crate::dissect::smb::clues;
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Pipes, Scope, Share, Tree};
+use crate::dissect::smb::pipes::{Asked, Exchange, File, Named, Pipes, Scope, Share, Tree};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
@@ -301,11 +301,8 @@ impl Part<'_> {
         let mut body = self.body()?;
         match (command, asked) {
             (command::TREE_CONNECT, asked) => {
-                if let Some(Asked::Named {
-                    field, text, by, ..
-                }) = asked
-                {
-                    pipes.tell(field, text, by, found);
+                if let Some(Asked::Named(named)) = asked {
+                    pipes.grant(named, self.bytes, found);
                 }
                 body.skip(2)?;
                 let share = match body.u8()? {
@@ -323,13 +320,8 @@ impl Part<'_> {
                     None => pipes.open_unknown(exchange, file, name, bytes, found),
                 }
             }
-            (
-                command::IOCTL,
-                Some(Asked::Named {
-                    field, text, by, ..
-                }),
-            ) => {
-                pipes.tell(field, text, by, found);
+            (command::IOCTL, Some(Asked::Named(named))) => {
+                pipes.grant(named, self.bytes, found);
             }
             (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
             (command::READ, Some(Asked::Read(file))) => {
@@ -355,13 +347,13 @@ impl Part<'_> {
     }
 
     fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
-        let by = self.from;
-        Asked::Named {
+        Asked::Named(Named {
             field,
             otherwise,
             text,
-            by,
-        }
+            by: self.from,
+            bytes: self.bytes,
+        })
     }
 
     /// What is said of the peers and asked for by name.
