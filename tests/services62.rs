@@ -185,6 +185,20 @@ const LINES: &[Line] = &[
     Line {
         service: "Exchange",
         named: Content,
+        evidence: ("banner", "The Microsoft Exchange IMAP4 service"),
+        proof: Built(|| tcp(143, &[b"", IMAP_GREETING])),
+        why: "",
+    },
+    Line {
+        service: "Exchange",
+        named: Content,
+        evidence: ("http-path", "/owa/"),
+        proof: Built(|| tcp(80, &[OWA_REQUEST, IIS_ANSWER])),
+        why: "",
+    },
+    Line {
+        service: "Exchange",
+        named: Content,
         evidence: ("rpc-interface", "emsmdb"),
         proof: Built(|| bound("Exchange", "emsmdb")),
         why: "",
@@ -223,6 +237,13 @@ const LINES: &[Line] = &[
         evidence: ("port", "548/tcp"),
         proof: Built(|| tcp(548, &[AFP_STATUS])),
         why: NO_NAME,
+    },
+    Line {
+        service: "MSFtpSvc",
+        named: Content,
+        evidence: ("banner", "Microsoft FTP Service"),
+        proof: Built(|| tcp(4131, &[b"", b"220-Microsoft FTP Service\r\n220 in\r\n"])),
+        why: "",
     },
     Line {
         service: "MSFtpSvc",
@@ -316,10 +337,10 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "POP3SVC",
-        named: SharedPort,
-        evidence: ("port", "110/tcp"),
-        proof: Recorded("mail"),
-        why: "no greeting of a product in the capture",
+        named: Content,
+        evidence: ("banner", "Microsoft Windows POP3 Service"),
+        proof: Built(|| tcp(110, &[b"", POP3_GREETING])),
+        why: "",
     },
     Line {
         service: "MSSQLSERVER",
@@ -348,6 +369,13 @@ const LINES: &[Line] = &[
         evidence: ("port", "3389/tcp"),
         proof: Recorded("rdp"),
         why: "what speaks RDP on its port is Terminal Services",
+    },
+    Line {
+        service: "NntpSvc",
+        named: Content,
+        evidence: ("banner", "NNTP Service 6.0.3790.3959"),
+        proof: Built(|| tcp(119, &[b"", NNTP_GREETING])),
+        why: "",
     },
     Line {
         service: "NntpSvc",
@@ -428,10 +456,17 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "SharePoint",
-        named: Candidate,
-        evidence: ("port", "443/tcp"),
-        proof: Recorded("http_https"),
-        why: "no header of it in the capture",
+        named: Content,
+        evidence: ("http-sharepoint", "12.0.0.6421"),
+        proof: Built(|| tcp(80, &[ASKS, SHAREPOINT_ANSWER])),
+        why: "",
+    },
+    Line {
+        service: "SMTPSVC",
+        named: Content,
+        evidence: ("banner", "Microsoft ESMTP MAIL Service"),
+        proof: Built(|| tcp(25, &[b"", SMTP_GREETING])),
+        why: "",
     },
     Line {
         service: "SMTPSVC",
@@ -491,10 +526,17 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "SSDPSRV",
+        named: Content,
+        evidence: ("ssdp-location", "/upnphost/udhisapi.dll"),
+        proof: Built(|| udp(1900, &[client(SEARCH), server(SSDP_ANSWER)])),
+        why: "",
+    },
+    Line {
+        service: "SSDPSRV",
         named: Port,
         evidence: ("port", "1900/udp"),
         proof: Built(|| udp(1900, &[client(SEARCH)])),
-        why: "a search names no one; who answers names the device, not the service",
+        why: "a search names no one",
     },
     Line {
         service: "SMS",
@@ -507,7 +549,7 @@ const LINES: &[Line] = &[
         service: "LPDSVC",
         named: Port,
         evidence: ("port", "515/tcp"),
-        proof: Recorded("office"),
+        proof: Built(|| tcp(515, &[b"\x02lp\n", b"\0"])),
         why: NO_NAME,
     },
     Line {
@@ -573,10 +615,10 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "UPNPHost",
-        named: SharedPort,
-        evidence: ("port", "2869/tcp"),
-        proof: Built(|| tcp(2869, &[b"GET /upnphost/udhisapi.dll HTTP/1.1\r\n\r\n"])),
-        why: "no header of it in the packets",
+        named: Content,
+        evidence: ("http-server", "UPnP-Device-Host/1.0"),
+        proof: Built(|| tcp(2869, &[DESCRIPTION_REQUEST, DESCRIPTION_ANSWER])),
+        why: "",
     },
     Line {
         service: "WINS",
@@ -594,10 +636,17 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "WMServer",
-        named: Port,
-        evidence: ("port", "554/tcp"),
-        proof: Recorded("rtsp"),
-        why: "no header of it in the capture",
+        named: Content,
+        evidence: ("rtsp-server", "WMServer/9.1.1.3814"),
+        proof: Built(|| tcp(554, &[RTSP_REQUEST, RTSP_ANSWER])),
+        why: "",
+    },
+    Line {
+        service: "WMServer",
+        named: Content,
+        evidence: ("http-server", "Cougar/9.01.01.3814"),
+        proof: Built(|| tcp(80, &[ASKS, COUGAR_ANSWER])),
+        why: "",
     },
     Line {
         service: "W32Time",
@@ -615,15 +664,36 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "W3SVC",
-        named: SharedPort,
-        evidence: ("port", "80/tcp"),
-        proof: Built(|| tcp(80, &[b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])),
-        why: "no header of it in the packets",
+        named: Content,
+        evidence: ("http-server", "Microsoft-IIS/6.0"),
+        proof: Built(|| tcp(8098, &[ASKS, IIS_ANSWER])),
+        why: "",
     },
 ];
 
 const STATE_REQUEST: &[u8] = b"GET /LM/W3SVC/1/Root/app(9bXl)/abc HTTP/1.1\r\nHost: web1\r\n\r\n";
 const STATE_ANSWER: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
+const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: web1\r\n\r\n";
+const OWA_REQUEST: &[u8] = b"GET /owa/ HTTP/1.1\r\nHost: mail\r\n\r\n";
+const IIS_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/6.0\r\n\r\n";
+const SHAREPOINT_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/6.0\r\n\
+    MicrosoftSharePointTeamServices: 12.0.0.6421\r\n\r\n";
+const COUGAR_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Cougar/9.01.01.3814\r\n\r\n";
+const RTSP_REQUEST: &[u8] = b"DESCRIBE rtsp://media/a RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+const RTSP_ANSWER: &[u8] = b"RTSP/1.0 200 OK\r\nServer: WMServer/9.1.1.3814\r\n\r\n";
+const DESCRIPTION_REQUEST: &[u8] =
+    b"GET /upnphost/udhisapi.dll?content=uuid:1 HTTP/1.1\r\nHost: pc1:2869\r\n\r\n";
+const DESCRIPTION_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    Server: Microsoft-Windows-NT/5.1 UPnP/1.0 UPnP-Device-Host/1.0 Microsoft-HTTPAPI/1.0\r\n\r\n";
+const SSDP_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\n\
+    Server: Microsoft-Windows-NT/5.1 UPnP/1.0 UPnP-Device-Host/1.0\r\n\
+    Location: http://192.0.2.1:2869/upnphost/udhisapi.dll?content=uuid:1\r\n\r\n";
+const SMTP_GREETING: &[u8] =
+    b"220 mx Microsoft ESMTP MAIL Service, Version: 6.0.3790.3959 ready at Mon\r\n";
+const POP3_GREETING: &[u8] = b"+OK Microsoft Windows POP3 Service Version 1.0 <1@mx> ready.\r\n";
+const IMAP_GREETING: &[u8] = b"* OK The Microsoft Exchange IMAP4 service is ready.\r\n";
+const NNTP_GREETING: &[u8] =
+    b"200 NNTP Service 6.0.3790.3959 Version: 6.0.3790.3959 Posting Allowed\r\n";
 const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\n\
     Man: \"ssdp:discover\"\r\nST: ssdp:all\r\nMX: 3\r\n\r\n";
 /// `DSIGetStatus` (AFP's Data Stream Interface).

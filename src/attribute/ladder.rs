@@ -168,6 +168,10 @@ impl Ladder<'_> {
         if is_other && protocol == IpProtocol::UDP {
             return None;
         }
+        // Who negotiates anew, from the port where a transfer was expected, is none.
+        if !is_other && case.spoken.is_some() && protocol == IpProtocol::TCP {
+            return None;
+        }
         let application = appointment.by.application;
         let (service, candidates) = self.owner(appointment, map);
         let place = Peer {
@@ -499,11 +503,12 @@ impl Ladder<'_> {
                 signs::meaning(self.catalog, *field, text),
             ),
             Claim::Assigned { by, at, listener } => {
-                let kind = match is_of_another(at, case.flow.sender(*listener)) {
+                let listener = case.flow.sender(*listener);
+                let kind = match is_of_another(at, listener) {
                     true => EvidenceKind::EndpointClaim,
                     false => EvidenceKind::Assigned(*by),
                 };
-                (kind, endpoint_text(at, server), None)
+                (kind, endpoint_text(at, listener), None)
             }
             Claim::Hosted { field, name, at } => (
                 EvidenceKind::Said(*field),
@@ -667,15 +672,15 @@ fn is_of_another(at: &Endpoint, host: Peer) -> bool {
     address_of(at, host.address).is_some_and(|(named, _, _)| named != host.address)
 }
 
-/// `192.0.2.1:4131/tcp`; the server's own address where the endpoint names none.
-fn endpoint_text(at: &Endpoint, server: Peer) -> String {
+/// `192.0.2.1:4131/tcp`; the listener's own address where the endpoint names none.
+fn endpoint_text(at: &Endpoint, listener: Peer) -> String {
     match at {
         Endpoint::Port {
             address,
             protocol,
             port,
         } => {
-            let address = address.unwrap_or(server.address);
+            let address = address.unwrap_or(listener.address);
             format!(
                 "{}/{protocol}",
                 Peer {

@@ -9,6 +9,9 @@ use crate::dissect::text::{StartLine, start_line};
 /// longer one the lines up to here are read.
 pub const MAX_HEAD: usize = 16 * 1024;
 
+/// The longest request that is told, in bytes: enough to know any service's by.
+const MAX_REQUEST: usize = 128;
+
 /// A head, as far as it came.
 #[derive(Default)]
 pub struct Head {
@@ -86,13 +89,14 @@ impl Head {
         (!text.is_empty()).then_some(text)
     }
 
-    /// What a request asks for, with its method and without its query: `GET /owa/`. A query may
-    /// hold what is nobody's business.
+    /// What a request asks for, with its method and without its query, cut to a bound:
+    /// `GET /owa/`. A query may hold what is nobody's business.
     pub fn request(&self) -> Option<String> {
         let mut words = self.words();
         let (method, target) = (words.next()?, words.next()?);
         let path = target.split(|byte| *byte == b'?').next()?;
-        Some(names::text(&[method, path].join(&b' ')))
+        let text = [method, path].join(&b' ');
+        Some(names::text(Reader::big(&text).up_to(MAX_REQUEST)))
     }
 
     /// The query of what a request asks for.

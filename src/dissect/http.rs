@@ -12,12 +12,13 @@ use crate::model::protocol::{Field, Protocol};
 /// Hypertext Transfer Protocol (RFC 9112).
 pub const PROTOCOL: Protocol = Protocol::new("http", "HTTP");
 
-/// What a request asked for that the server has: it answered with it, or asks Windows' way who
-/// wants it. Said by the server.
-pub const PATH: Field = Field::new("http-path", "HTTP answered");
-
-/// What a request asked for, where no answer was seen or the answer was a refusal.
+/// What a request asked for.
 pub const REQUEST: Field = Field::new("http-request", "HTTP request");
+
+/// What a request asked for that the server has: it answered with it, or asks Windows' way who
+/// wants it. With the server's name for itself, for others have the same paths:
+/// `POST /wsman by Microsoft-HTTPAPI/2.0`.
+pub const PATH: Field = Field::new("http-path", "HTTP answered");
 
 /// What a server calls itself (RFC 9110 10.2.4).
 pub const SERVER: Field = Field::new("http-server", "Server header");
@@ -126,8 +127,10 @@ struct Exchange {
     heads: [Head; 2],
     /// Which directions have nothing more to tell.
     over: [bool; 2],
-    /// What was asked for, until it is known what became of it, and by whom.
-    asked: Option<(Direction, String)>,
+    /// What was asked for, until it is known what became of it.
+    asked: Option<String>,
+    /// Messages were missed: the answer may be to another request.
+    is_lost: bool,
 }
 
 impl Dissector for Exchange {
@@ -156,11 +159,10 @@ impl Dissector for Exchange {
     fn gap(&mut self, from: Direction, _missing: Option<u64>) {
         // What comes next may begin within a head or a body: it is read if it begins one.
         self.over[from.index()] |= !self.heads[from.index()].is_empty();
+        self.is_lost = true;
     }
 
-    fn finish(&mut self, found: &mut Vec<Claim>) {
-        found.extend((self.asked.take()).map(|(by, text)| said(REQUEST, text, by)));
-    }
+    fn finish(&mut self, _found: &mut Vec<Claim>) {}
 }
 
 impl Exchange {
@@ -168,7 +170,8 @@ impl Exchange {
         let head = std::mem::take(&mut self.heads[from.index()]);
         if role == Role::Client {
             self.over[from.index()] = true;
-            self.asked = head.request().map(|text| (from, text));
+            self.asked = head.request();
+            found.extend(self.asked.clone().map(|text| said(REQUEST, text, from)));
             tell(&head, BY_CLIENT, from, found);
             return Progress::More;
         }
@@ -178,15 +181,24 @@ impl Exchange {
         }
         tell(&head, BY_SERVER, from, found);
         let schemes = schemes(&head);
-        if is_there(status, &schemes)
-            && let Some((_, text)) = self.asked.take()
+        if !self.is_lost
+            && is_there(status, &schemes)
+            && let Some(path) = self.asked.take()
         {
-            found.push(said(PATH, text, from));
+            found.push(said(PATH, by_server(path, &head), from));
         }
         if !schemes.is_empty() {
             found.push(said(AUTHENTICATE, names::text(schemes.as_bytes()), from));
         }
         Progress::Done
+    }
+}
+
+/// A path with the name of the server that has it, if it has one.
+fn by_server(path: String, head: &Head) -> String {
+    match head.field("Server") {
+        Some(server) => format!("{path} by {server}"),
+        None => path,
     }
 }
 
@@ -257,12 +269,13 @@ mod tests {
         found.into_iter().map(text).collect()
     }
 
-    const ALL: [&str; 5] = [
+    const ALL: [&str; 6] = [
+        "http-request=POST /wsman",
         "http-host=fs1:5985",
         "http-user-agent=Microsoft WinRM Client",
         "http-server=Microsoft-IIS/10.0",
         "http-powered-by=ASP.NET",
-        "http-path=POST /wsman",
+        "http-path=POST /wsman by Microsoft-IIS/10.0",
     ];
 
     #[test]
@@ -281,24 +294,21 @@ mod tests {
 
     #[test]
     fn a_path_counts_as_the_servers_only_where_the_answer_shows_it() {
-        for (answer, field) in [
-            ("200 OK\r\n", "http-path"),
-            ("401 No\r\nWWW-Authenticate: Negotiate\r\n", "http-path"),
-            (
-                "401 No\r\nWWW-Authenticate: Basic realm=a\r\n",
-                "http-request",
-            ),
-            ("301 Moved\r\n", "http-request"),
-            ("404 Not Found\r\n", "http-request"),
-            ("500 Broken\r\n", "http-request"),
+        for (answer, is_there) in [
+            ("200 OK\r\n", true),
+            ("401 No\r\nWWW-Authenticate: Negotiate\r\n", true),
+            ("401 No\r\nWWW-Authenticate: Basic realm=a\r\n", false),
+            ("301 Moved\r\n", false),
+            ("404 Not Found\r\n", false),
+            ("500 Broken\r\n", false),
         ] {
             let answer = format!("HTTP/1.1 {answer}\r\n");
             let talk = [
                 (Forward, &b"GET /owa/ HTTP/1.1\r\n\r\n"[..]),
                 (Reverse, answer.as_bytes()),
             ];
-            let expected = format!("{field}=GET /owa/");
-            assert!(told(&talk).contains(&expected), "{answer}");
+            let path = "http-path=GET /owa/".to_owned();
+            assert_eq!(told(&talk).contains(&path), is_there, "{answer}");
         }
     }
 
@@ -354,5 +364,15 @@ mod tests {
         let progress = exchange.feed(Reverse, ANSWERED, &mut found);
         assert_eq!(progress, Progress::Done);
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn after_a_gap_nobody_knows_which_request_was_answered() {
+        let (mut exchange, mut found) = (Exchange::default(), Vec::new());
+        exchange.feed(Forward, ASKED, &mut found);
+        exchange.gap(Reverse, Some(200));
+        exchange.feed(Reverse, ANSWERED, &mut found);
+        let is_path = |claim: &Claim| matches!(claim, Claim::Said { field, .. } if *field == PATH);
+        assert!(!found.iter().any(is_path));
     }
 }

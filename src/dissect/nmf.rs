@@ -13,7 +13,7 @@ pub const PROTOCOL: Protocol = Protocol::new("nmf", ".NET Message Framing");
 /// The URI of the service, which the server took (MC-NMF 2.2.3.3). Said by the server.
 const VIA: Field = Field::new("nmf-via", "service taken");
 
-/// The URI of a service that was asked for, where the server refused it or did not answer.
+/// The URI of the service that is asked for.
 const ASKED: Field = Field::new("nmf-request", "service asked for");
 
 /// .NET Message Framing over TCP.
@@ -106,7 +106,10 @@ impl Dissector for Preamble {
                     .extend_from_slice(Reader::big(bytes).up_to(room));
                 match via(&self.client) {
                     Ok(Some(via)) => {
-                        self.asked = Some((from, names::text(via)));
+                        let text = names::text(via);
+                        self.asked = Some((from, text.clone()));
+                        let (field, by) = (ASKED, from);
+                        found.push(Claim::Said { field, text, by });
                         Progress::More
                     }
                     Ok(None) => Progress::Done,
@@ -132,12 +135,7 @@ impl Dissector for Preamble {
         self.is_lost = true;
     }
 
-    fn finish(&mut self, found: &mut Vec<Claim>) {
-        if let Some((by, text)) = self.asked.take() {
-            let field = ASKED;
-            found.push(Claim::Said { field, text, by });
-        }
-    }
+    fn finish(&mut self, _found: &mut Vec<Claim>) {}
 }
 
 #[cfg(test)]
@@ -174,7 +172,9 @@ mod tests {
             for cut in 0..client.len() {
                 let (left, right) = client.split_at(cut);
                 let talk = [(Forward, left), (Forward, right), (Reverse, answer)];
-                assert_eq!(told(&talk), [(VIA, WANTED.to_owned(), Reverse)], "{cut}");
+                let expected = [(ASKED, Forward), (VIA, Reverse)];
+                let expected = expected.map(|(field, by)| (field, WANTED.to_owned(), by));
+                assert_eq!(told(&talk), expected, "{cut}");
             }
         }
     }
