@@ -45,6 +45,7 @@ mod pptp;
 mod quic;
 mod radius;
 mod rdp;
+mod rdp_udp;
 pub mod read;
 pub mod rpc;
 pub mod rpc_http;
@@ -115,6 +116,7 @@ pub const ALL: &[Definition] = &[
     quic::DATAGRAM,
     tftp::DATAGRAM,
     ntp::DATAGRAM,
+    rdp_udp::DATAGRAM,
     l2tp::DATAGRAM,
     nat_t::DATAGRAM,
     sql_browser::DATAGRAM,
