@@ -16,6 +16,9 @@ const MESSAGE: Field = Field::new("dhcp-message", "DHCP message");
 /// The vendor class: what the sender's software is called (RFC 2132 9.13).
 pub const VENDOR_CLASS: Field = Field::new("dhcp-vendor-class", "vendor class");
 
+/// The same of a client whose message a relay passes on (RFC 1542 4): the relay's host sends it.
+pub const RELAYED_CLASS: Field = Field::new("dhcp-relayed-class", "vendor class behind a relay");
+
 /// The name of the client's host (RFC 2132 3.14).
 const HOST_NAME: Field = Field::new("dhcp-host-name", "host name");
 
@@ -29,7 +32,7 @@ pub const DATAGRAM: Definition = Definition {
     usual_ports: &[67, 68, 4011],
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Leases::default()))),
-    says: &[MESSAGE, VENDOR_CLASS, HOST_NAME, BOOT_FILE],
+    says: &[MESSAGE, VENDOR_CLASS, RELAYED_CLASS, HOST_NAME, BOOT_FILE],
     examples: &[Example {
         port: 67,
         client: b"\x01\x01\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
@@ -92,6 +95,8 @@ const MESSAGES: &[&str] = &[
 #[derive(Default)]
 struct Leases {
     said: Sayings,
+    /// Whether a relay passed on the message that is read.
+    is_relayed: bool,
 }
 
 impl Listener for Leases {
@@ -110,7 +115,9 @@ impl Leases {
         found: &mut Vec<Claim>,
     ) -> Result<(), Short> {
         let mut r = Reader::big(message);
-        r.skip(44)?;
+        r.skip(24)?;
+        self.is_relayed = r.u32()? != 0;
+        r.skip(16)?;
         let (server_name, file) = (r.take(64)?, r.take(128)?);
         r.skip(4)?;
         let mut overload = 0;
@@ -148,6 +155,7 @@ impl Leases {
                         name.map(|name| (*name).to_owned()).unwrap_or_default(),
                     )
                 }
+                option::VENDOR_CLASS if self.is_relayed => (RELAYED_CLASS, names::text(value)),
                 option::VENDOR_CLASS => (VENDOR_CLASS, names::text(value)),
                 option::HOST_NAME => (HOST_NAME, names::text(value)),
                 option::BOOT_FILE => (BOOT_FILE, names::text(value)),
@@ -200,6 +208,13 @@ mod tests {
             "dhcp-host-name: pc7",
         ];
         assert_eq!(told(&message(b"", b"", options)), all);
+    }
+
+    #[test]
+    fn a_relay_is_not_taken_for_the_client_behind_it() {
+        let mut relayed = message(b"", b"", b"\x3c\x08MSFT 5.0\xff");
+        relayed[24..28].copy_from_slice(&[10, 0, 0, 1]);
+        assert_eq!(told(&relayed), ["dhcp-relayed-class: MSFT 5.0"]);
     }
 
     #[test]

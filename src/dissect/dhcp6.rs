@@ -1,6 +1,6 @@
 //! DHCP for IPv6 (RFC 8415): what the client says it is.
 
-use crate::dissect::dhcp::VENDOR_CLASS;
+use crate::dissect::dhcp::{RELAYED_CLASS, VENDOR_CLASS};
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{Definition, Example, Input, Look, Progress, Role, names, probe_datagram};
@@ -24,7 +24,7 @@ pub const DATAGRAM: Definition = Definition {
         })
     },
     follow: Some(|_| Box::new(Datagrams(Classes::default()))),
-    says: &[VENDOR_CLASS],
+    says: &[VENDOR_CLASS, RELAYED_CLASS],
     examples: &[
         Example {
             port: 547,
@@ -107,9 +107,12 @@ struct Classes {
 
 impl Listener for Classes {
     fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
+        let field = match message.first() {
+            Some(&RELAY_FORWARD | &RELAY_REPLY) => RELAYED_CLASS,
+            _ => VENDOR_CLASS,
+        };
         let class = unwrapped(message).and_then(class);
-        self.said
-            .say(VENDOR_CLASS, class.unwrap_or_default(), from, found);
+        self.said.say(field, class.unwrap_or_default(), from, found);
         Progress::More
     }
 }
@@ -177,7 +180,7 @@ mod tests {
         assert_eq!(told(&solicit()), ["dhcp-vendor-class: MSFT 5.0"]);
         let relayed = relayed(&relayed(&solicit()));
         assert_eq!(look(&relayed), Ok(Look::By(Role::Client)));
-        assert_eq!(told(&relayed), ["dhcp-vendor-class: MSFT 5.0"]);
+        assert_eq!(told(&relayed), ["dhcp-relayed-class: MSFT 5.0"]);
     }
 
     #[test]

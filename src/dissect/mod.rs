@@ -45,6 +45,7 @@ pub mod pptp;
 mod quic;
 mod radius;
 mod rdp;
+mod rdp_udp;
 pub mod read;
 pub mod rpc;
 pub mod rpc_http;
@@ -117,6 +118,7 @@ pub const ALL: &[Definition] = &[
     quic::DATAGRAM,
     tftp::DATAGRAM,
     ntp::DATAGRAM,
+    rdp_udp::DATAGRAM,
     l2tp::DATAGRAM,
     nat_t::DATAGRAM,
     sql_browser::DATAGRAM,

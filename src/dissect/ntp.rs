@@ -1,11 +1,19 @@
 //! Network Time Protocol (RFC 5905) and its simple form, as Windows Time speaks it.
 
+use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
-use crate::model::protocol::Protocol;
+use crate::dissect::{Definition, Example, Input, Look, Progress, Role, probe_datagram};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::{Field, Protocol};
 
 /// Network Time Protocol (RFC 5905) and SNTP.
 pub const PROTOCOL: Protocol = Protocol::new("ntp", "NTP");
+
+/// `SNTP`, where a client sends nothing but the time, as simple ones do (RFC 4330 5).
+const FORM: Field = Field::new("ntp-form", "form");
+
+/// `MS-SNTP`, where a client asks for the signature that members of a domain want.
+const AUTHENTICATOR: Field = Field::new("ntp-authenticator", "asks to be signed by");
 
 /// NTP over UDP.
 pub const DATAGRAM: Definition = Definition {
@@ -13,8 +21,8 @@ pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &[123],
     probe: |opening| probe_datagram(opening, look),
-    follow: None,
-    says: &[],
+    follow: Some(|_| Box::new(Datagrams(Clocks::default()))),
+    says: &[FORM, AUTHENTICATOR],
     examples: &[Example {
         port: 123,
         client: b"\x1b\x02\x06\xe9\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
@@ -87,4 +95,115 @@ fn control(mut r: Reader, version: u8) -> Result<Look, Short> {
         (true, _) => Look::By(Role::Server),
         (false, _) => Look::Other,
     })
+}
+
+/// Reads what clients ask.
+#[derive(Default)]
+struct Clocks {
+    said: Sayings,
+}
+
+impl Listener for Clocks {
+    fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if wants_domain_signature(message) == Ok(true) {
+            self.said
+                .say(AUTHENTICATOR, "MS-SNTP".to_owned(), from, found);
+        }
+        if is_simple(message) == Ok(true) {
+            self.said.say(FORM, "SNTP".to_owned(), from, found);
+        }
+        Progress::More
+    }
+}
+
+const CLIENT: u8 = 3;
+
+/// Bytes of a message without what is added to it.
+const MESSAGE_LEN: usize = 48;
+
+/// Whether a client names a key, its account's number, and leaves the place of the signature empty
+/// (MS-SNTP 2.2.1, 2.2.3): who shares a key with the server would have signed.
+fn wants_domain_signature(message: &[u8]) -> Result<bool, Short> {
+    let mut r = Reader::little(message);
+    let mode = r.clone().u8()? & 7;
+    r.skip(MESSAGE_LEN)?;
+    let account = r.u32()?;
+    let signature = match r.left() {
+        16 => r.rest(),
+        68 => {
+            r.skip(4)?; // flags, and which hashes there may be
+            r.rest()
+        }
+        _ => return Ok(false),
+    };
+    Ok(mode == CLIENT && account != 0 && signature.iter().all(|byte| *byte == 0))
+}
+
+/// Whether a client fills in the version, the mode and its time, and nothing else.
+fn is_simple(message: &[u8]) -> Result<bool, Short> {
+    let mut r = Reader::big(message);
+    let mode = r.u8()? & 7;
+    let before_its_time = r.take(39)?;
+    r.skip(8)?;
+    Ok(mode == CLIENT && r.left() == 0 && before_its_time.iter().all(|byte| *byte == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::messages::samples::said;
+    use crate::model::evidence::Direction::{Forward, Reverse};
+
+    fn message(first: u8, fields: u8, rest: &[u8]) -> Vec<u8> {
+        [&[first], &[fields; 39][..], &[0xd0; 8], rest].concat()
+    }
+
+    fn told(from: Direction, message: &[u8]) -> Vec<String> {
+        said(&mut Datagrams(Clocks::default()), &[(from, message)])
+    }
+
+    const UNSIGNED: &[u8] = b"\x51\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+    #[test]
+    fn a_member_of_a_domain_asks_to_be_signed() {
+        assert_eq!(
+            told(Forward, &message(0x1b, 1, UNSIGNED)),
+            ["ntp-authenticator: MS-SNTP"]
+        );
+        let extended = [&UNSIGNED[..4], b"\0\0\x03\0", &[0; 64]].concat();
+        assert_eq!(
+            told(Forward, &message(0x1b, 1, &extended)),
+            ["ntp-authenticator: MS-SNTP"]
+        );
+    }
+
+    #[test]
+    fn who_has_a_key_of_his_own_and_who_answers_do_not() {
+        let signed = [&UNSIGNED[..4], &[7; 16]].concat();
+        assert!(told(Forward, &message(0x1b, 1, &signed)).is_empty());
+        assert!(told(Reverse, &message(0x1c, 1, UNSIGNED)).is_empty());
+        assert!(
+            told(Forward, &message(0x1b, 1, &[0; 20])).is_empty(),
+            "no account"
+        );
+    }
+
+    #[test]
+    fn a_simple_client_sends_nothing_but_its_time() {
+        assert_eq!(told(Forward, &message(0x1b, 0, b"")), ["ntp-form: SNTP"]);
+        assert!(told(Forward, &message(0x23, 1, b"")).is_empty());
+        assert!(told(Reverse, &message(0x24, 0, b"")).is_empty());
+    }
+
+    #[test]
+    fn a_message_cut_anywhere_or_longer_than_any_says_nothing() {
+        for len in 0..68 {
+            let whole = message(0x1b, 1, UNSIGNED);
+            assert!(
+                told(Forward, Reader::big(&whole).up_to(len)).is_empty(),
+                "{len}"
+            );
+        }
+        assert!(told(Forward, &message(0x1b, 1, &[1; 2000])).is_empty());
+    }
 }

@@ -1,11 +1,28 @@
-//! Remote Authentication Dial In User Service (RFC 2865, RFC 2866, RFC 5176).
+//! Remote Authentication Dial In User Service (RFC 2865, RFC 2866, RFC 5176): what is asked, and
+//! what an access server says it is.
 
+use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, is_long_enough, probe_datagram};
-use crate::model::protocol::Protocol;
+use crate::dissect::{
+    Definition, Example, Input, Look, Progress, Role, is_long_enough, names, probe_datagram,
+};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::{Field, Protocol};
 
 /// Remote Authentication Dial In User Service (RFC 2865).
 pub const PROTOCOL: Protocol = Protocol::new("radius", "RADIUS");
+
+/// What a message does: `Access-Request`, `Accounting-Request`, …
+const MESSAGE: Field = Field::new("radius-message", "RADIUS message");
+
+/// What the access server calls itself (RFC 2865 5.32).
+const NAS: Field = Field::new("radius-nas", "access server");
+
+/// The number of the maker whose attributes there are (RFC 2865 5.26): Microsoft's, 311.
+const VENDOR: Field = Field::new("radius-vendor", "attributes of vendor");
+
+/// The version of Windows' remote access that asks (MS-RNAS 2.2.1.2): `MSRASV5.20`.
+const RAS_VERSION: Field = Field::new("radius-ras-version", "remote access");
 
 /// RADIUS over UDP.
 pub const DATAGRAM: Definition = Definition {
@@ -13,8 +30,8 @@ pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &[1812, 1813, 1645, 1646],
     probe: |opening| probe_datagram(opening, look),
-    follow: None,
-    says: &[],
+    follow: Some(|_| Box::new(Datagrams(Requests::default()))),
+    says: &[MESSAGE, NAS, VENDOR, RAS_VERSION],
     examples: &[Example {
         port: 1812,
         client: b"\x01\x07\0\x19ZZZZZZZZZZZZZZZZ\x01\x05bob",
@@ -50,4 +67,180 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
         r.skip(usize::from(size) - 2)?;
     }
     Ok(Look::By(role))
+}
+
+/// What messages are called, by their codes.
+const MESSAGES: &[(u8, &str)] = &[
+    (1, "Access-Request"),
+    (2, "Access-Accept"),
+    (3, "Access-Reject"),
+    (4, "Accounting-Request"),
+    (5, "Accounting-Response"),
+    (11, "Access-Challenge"),
+    (12, "Status-Server"),
+    (40, "Disconnect-Request"),
+    (43, "CoA-Request"),
+];
+
+/// Attributes.
+mod attribute {
+    pub const VENDOR: u8 = 26;
+    pub const NAS: u8 = 32;
+    /// Of Microsoft's own (MS-RNAS 2.2.1.2).
+    pub const RAS_VERSION: u8 = 18;
+}
+
+const MICROSOFT: u32 = 311;
+
+/// Reads the messages of both sides.
+#[derive(Default)]
+struct Requests {
+    said: Sayings,
+}
+
+impl Listener for Requests {
+    fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
+        // What is cut off says less, and nothing wrong.
+        let _ = self.message(from, message, found);
+        match self.said.is_full() {
+            true => Progress::Done,
+            false => Progress::More,
+        }
+    }
+}
+
+impl Requests {
+    fn message(
+        &mut self,
+        from: Direction,
+        message: &[u8],
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let mut r = Reader::big(message);
+        let code = r.u8()?;
+        let known = MESSAGES.iter().find(|(number, _)| *number == code);
+        let name = known.map(|(_, name)| (*name).to_owned());
+        self.said
+            .say(MESSAGE, name.unwrap_or_default(), from, found);
+        r.skip(19)?;
+        loop {
+            let (kind, value) = attribute(&mut r)?;
+            match kind {
+                attribute::NAS => self.said.say(NAS, names::text(value), from, found),
+                attribute::VENDOR => self.vendor(from, Reader::big(value), found)?,
+                _ => {}
+            }
+        }
+    }
+
+    fn vendor(
+        &mut self,
+        from: Direction,
+        mut r: Reader,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let vendor = r.u32()?;
+        if vendor != MICROSOFT {
+            return Ok(());
+        }
+        self.said.say(VENDOR, vendor.to_string(), from, found);
+        while r.left() > 0 {
+            let (kind, value) = attribute(&mut r)?;
+            if kind == attribute::RAS_VERSION {
+                self.said.say(RAS_VERSION, names::text(value), from, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kind and the value of the next attribute, whose length counts its head.
+fn attribute<'a>(r: &mut Reader<'a>) -> Result<(u8, &'a [u8]), Short> {
+    let (kind, len) = (r.u8()?, usize::from(r.u8()?));
+    Ok((kind, r.take(len.checked_sub(2).ok_or(Short)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::messages::MAX_SAYINGS;
+    use crate::dissect::messages::samples::said;
+    use crate::model::evidence::Direction::Forward;
+
+    fn attribute(kind: u8, value: &[u8]) -> Vec<u8> {
+        [&[kind, value.len() as u8 + 2], value].concat()
+    }
+
+    fn message(code: u8, attributes: &[Vec<u8>]) -> Vec<u8> {
+        let attributes = attributes.concat();
+        let len = (attributes.len() as u16 + 20).to_be_bytes();
+        [&[code, 7, len[0], len[1]], &[b'Z'; 16][..], &attributes].concat()
+    }
+
+    fn told(message: &[u8]) -> Vec<String> {
+        said(&mut Datagrams(Requests::default()), &[(Forward, message)])
+    }
+
+    fn of_windows() -> Vec<u8> {
+        let version = attribute(18, b"MSRASV5.20\0");
+        message(
+            1,
+            &[
+                attribute(32, b"RRAS1"),
+                attribute(26, &[&311_u32.to_be_bytes(), &version[..]].concat()),
+            ],
+        )
+    }
+
+    const ALL: [&str; 4] = [
+        "radius-message: Access-Request",
+        "radius-nas: RRAS1",
+        "radius-vendor: 311",
+        "radius-ras-version: MSRASV5.20",
+    ];
+
+    #[test]
+    fn an_access_server_says_what_it_is() {
+        assert_eq!(told(&of_windows()), ALL);
+        assert_eq!(
+            told(&message(4, &[])),
+            ["radius-message: Accounting-Request"]
+        );
+    }
+
+    #[test]
+    fn attributes_of_others_are_not_taken_for_windows() {
+        let other = attribute(
+            26,
+            &[&9_u32.to_be_bytes(), &attribute(18, b"MSRASV5.20")[..]].concat(),
+        );
+        assert_eq!(
+            told(&message(1, &[other])),
+            ["radius-message: Access-Request"]
+        );
+        assert_eq!(
+            told(&message(99, &[b"\x20\x01".to_vec()])),
+            [""; 0],
+            "a length of one"
+        );
+    }
+
+    #[test]
+    fn a_message_torn_anywhere_says_no_more_than_the_whole() {
+        let whole = of_windows();
+        for len in 0..whole.len() {
+            assert!(
+                ALL.map(str::to_owned)
+                    .starts_with(&told(Reader::big(&whole).up_to(len)))
+            );
+        }
+    }
+
+    #[test]
+    fn vendors_without_end_are_told_of_up_to_a_bound() {
+        let many: Vec<_> = (0..200_u32)
+            .map(|n| attribute(26, &n.to_be_bytes()))
+            .collect();
+        assert_eq!(told(&message(1, &many)).len(), MAX_SAYINGS);
+    }
 }

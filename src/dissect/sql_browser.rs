@@ -17,6 +17,9 @@ pub const PROTOCOL: Protocol = Protocol::new("sql-browser", "SQL Browser");
 /// The name of an instance.
 pub const INSTANCE: Field = Field::new("sql-instance", "SQL Server instance");
 
+/// The name of an instance that a client asks for. The browser answers for it; it is not it.
+const WANTED: Field = Field::new("sql-instance-wanted", "asks for SQL Server instance");
+
 /// The version of an instance: `9.00.1399.06`.
 const VERSION: Field = Field::new("sql-version", "SQL Server version");
 
@@ -27,7 +30,7 @@ pub const DATAGRAM: Definition = Definition {
     usual_ports: &[PORT],
     probe,
     follow: Some(|_| Box::new(Instances::default())),
-    says: &[INSTANCE, VERSION],
+    says: &[WANTED, INSTANCE, VERSION],
     examples: &[
         Example {
             port: 1434,
@@ -141,7 +144,7 @@ impl Instances {
         };
         r.up_to(name_at);
         let name = names::text(r.rest());
-        self.said.say(INSTANCE, name.clone(), from, found);
+        self.said.say(WANTED, name.clone(), from, found);
         self.asked = Some(name);
     }
 
@@ -163,10 +166,7 @@ impl Instances {
             };
             match key {
                 b"ServerName" => instance.clear(),
-                b"InstanceName" => {
-                    self.said.say(INSTANCE, value.clone(), from, found);
-                    instance = value;
-                }
+                b"InstanceName" => instance = value,
                 b"Version" => self.said.say(VERSION, value, from, found),
                 b"tcp" => match value.parse() {
                     Ok(port) if port != 0 => self.host(&instance, tcp(port), found),

@@ -1,10 +1,13 @@
 //! Trivial File Transfer Protocol (RFC 1350): a request, which the server answers from another port.
 
+use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_datagram,
+};
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol};
 
 /// Trivial File Transfer Protocol (RFC 1350).
 pub const PROTOCOL: Protocol = Protocol::new("tftp", "TFTP");
@@ -17,6 +20,9 @@ const TRANSFER: Assignment = Assignment {
     protocol: PROTOCOL,
 };
 
+/// The file that is asked for or brought.
+const FILE: Field = Field::new("tftp-file", "file");
+
 /// TFTP requests over UDP.
 pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
@@ -26,9 +32,10 @@ pub const DATAGRAM: Definition = Definition {
     follow: Some(|opening| {
         Box::new(Requests {
             ports: opening.ports,
+            said: Sayings::default(),
         })
     }),
-    says: &[],
+    says: &[FILE],
     examples: &[Example {
         port: 69,
         client: b"\0\x01boot.0\0octet\0",
@@ -56,6 +63,7 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
 /// Claims where each request's transfer goes: to the port that the request came from.
 struct Requests {
     ports: (u16, u16),
+    said: Sayings,
 }
 
 impl Dissector for Requests {
@@ -65,6 +73,10 @@ impl Dissector for Requests {
             Direction::Reverse => self.ports.1,
         };
         if look(bytes) == Ok(Look::By(Role::Client)) && port != 0 {
+            let mut r = Reader::big(bytes);
+            r.up_to(2);
+            let file = r.until(0).map(names::text);
+            self.said.say(FILE, file.unwrap_or_default(), from, found);
             // The server chooses its port with its first answer; known is only the client's. So the
             // client is the one that "listens", with an address that is its own.
             found.push(Claim::Assigned {
@@ -88,24 +100,80 @@ impl Dissector for Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::evidence::Direction::Forward;
+    use crate::model::evidence::Direction::{Forward, Reverse};
 
-    #[test]
-    fn a_transfer_goes_to_the_port_that_the_request_came_from() {
-        let (mut requests, mut found) = (Requests { ports: (2000, 69) }, Vec::new());
-        requests.feed(
-            Forward,
-            b"\0\x01boot\\x64\\wdsnbp.com\0OCTET\0tsize\x000\0",
-            &mut found,
-        );
-        requests.feed(Forward, b"\0\x03\0\x01data", &mut found);
+    use crate::dissect::messages::MAX_SAYINGS;
+    use crate::dissect::messages::samples::texts;
+
+    fn found(talk: &[(Direction, &[u8])]) -> Vec<Claim> {
+        let mut found = Vec::new();
+        let mut requests = Requests {
+            ports: (2000, 69),
+            said: Sayings::default(),
+        };
+        for (from, bytes) in talk {
+            requests.feed(*from, bytes, &mut found);
+        }
+        found
+    }
+
+    fn agreed(found: &[Claim]) -> usize {
         let at = Endpoint::Port {
             address: None,
             protocol: IpProtocol::UDP,
             port: 2000,
         };
-        let by = TRANSFER;
-        let listener = Forward;
-        assert_eq!(found, [Claim::Assigned { by, at, listener }]);
+        let (by, listener) = (TRANSFER, Forward);
+        let expected = Claim::Assigned { by, at, listener };
+        found.iter().filter(|claim| **claim == expected).count()
+    }
+
+    const REQUEST: &[u8] = b"\0\x01boot\\x64\\wdsnbp.com\0OCTET\0tsize\x000\0";
+
+    #[test]
+    fn a_transfer_goes_to_the_port_that_the_request_came_from() {
+        let found = found(&[(Forward, REQUEST)]);
+        assert_eq!(agreed(&found), 1);
+        assert_eq!(texts(&found), ["tftp-file: boot\\x64\\wdsnbp.com"]);
+    }
+
+    #[test]
+    fn every_request_from_one_port_is_a_transfer_and_a_repeated_one_is_told_of_again() {
+        // The transfer's time runs from the last of them.
+        let found = found(&[
+            (Forward, REQUEST),
+            (Forward, REQUEST),
+            (Forward, b"\0\x02b\0mail\0"),
+        ]);
+        assert_eq!(agreed(&found), 3);
+        assert_eq!(texts(&found)[1..], ["tftp-file: b"]);
+    }
+
+    #[test]
+    fn a_server_that_answers_from_the_port_of_requests_agrees_on_nothing() {
+        let answers: [(_, &[u8]); 4] = [
+            (Reverse, b"\0\x06tsize\x0010\0"),
+            (Forward, b"\0\x04\0\0"),
+            (Reverse, b"\0\x03\0\x01data"),
+            (Reverse, b"\0\x05\0\x01not found\0"),
+        ];
+        assert!(found(&answers).is_empty());
+    }
+
+    #[test]
+    fn a_request_torn_anywhere_before_its_mode_is_none() {
+        for len in 0..b"\0\x01boot\\x64\\wdsnbp.com\0OCTET\0".len() {
+            let cut = Reader::big(REQUEST).up_to(len);
+            assert!(found(&[(Forward, cut)]).is_empty(), "{len}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_of_up_to_a_bound() {
+        let asked: Vec<_> = (0..100)
+            .map(|n| format!("\0\x01{n}\0octet\0").into_bytes())
+            .collect();
+        let talk: Vec<(_, &[u8])> = asked.iter().map(|one| (Forward, &one[..])).collect();
+        assert_eq!(texts(&found(&talk)).len(), MAX_SAYINGS);
     }
 }
