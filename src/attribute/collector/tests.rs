@@ -524,14 +524,14 @@ fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
     ];
     let catalog = Catalog::built_in();
     let networks = Networks::default();
-    let mut collector = Collector::new(&catalog, &networks, Hold::ToTheEnd);
+    let mut collector = Collector::new(&catalog, &networks, Hold::Never);
     findings
         .into_iter()
         .for_each(|finding| collector.learn(finding));
     let mut judge = |flow: EndedFlow| {
         let mut labelled = None;
         collector.ended(flow, &mut |flow| labelled = Some(flow));
-        let labelled = labelled.expect("a flow of GRE waits for nothing");
+        let labelled = labelled.expect("live, a flow is labelled at once");
         let frame = labelled
             .label
             .evidence
