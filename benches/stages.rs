@@ -298,7 +298,7 @@ fn flows(c: &mut Criterion, stages: &Stages) {
                 for flow in &labelled {
                     sink.flow(context, flow).expect("it takes all");
                 }
-                sink.finish(context, &[]).expect("it takes all");
+                sink.finish(context, &[], &[]).expect("it takes all");
             });
         });
     }

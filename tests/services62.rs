@@ -170,6 +170,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "DNS",
+        named: Content,
+        evidence: ("dns-version", "Microsoft DNS"),
+        proof: Built(|| udp(53, &[server(DNS_VERSION)])),
+        why: "",
+    },
+    Line {
+        service: "DNS",
         named: SharedPort,
         evidence: ("port", "53/udp"),
         proof: Recorded("domain_directory"),
@@ -357,10 +364,31 @@ const LINES: &[Line] = &[
         why: "",
     },
     Line {
+        service: "MSSQL$UDDI",
+        named: Endpoint,
+        evidence: ("sql-instance", "UDDI"),
+        proof: Built(listed_instance),
+        why: "",
+    },
+    Line {
+        service: "Netlogon",
+        named: Content,
+        evidence: ("netlogon-ping", "DnsDomain"),
+        proof: Recorded("domain_join"),
+        why: "",
+    },
+    Line {
         service: "Netlogon",
         named: Content,
         evidence: ("rpc-interface", "netlogon"),
         proof: Recorded("rpc_mapped_ports"),
+        why: "",
+    },
+    Line {
+        service: "mnmsrvc",
+        named: Content,
+        evidence: ("t120-user-data", "conference"),
+        proof: Built(|| tcp(3389, &[CONNECTION, CONFIRMED, CONFERENCE])),
         why: "",
     },
     Line {
@@ -396,6 +424,13 @@ const LINES: &[Line] = &[
         named: Content,
         evidence: ("rpc-interface", "spoolss"),
         proof: Recorded("smb_pipes"),
+        why: "",
+    },
+    Line {
+        service: "BINLSVC",
+        named: Content,
+        evidence: ("binl-message", "NCQ"),
+        proof: Built(|| udp(4011, &[client(NETWORK_CARD)])),
         why: "",
     },
     Line {
@@ -498,10 +533,10 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "SNMP",
-        named: Port,
-        evidence: ("port", "161/udp"),
-        proof: Recorded("snmp"),
-        why: NO_NAME,
+        named: Content,
+        evidence: ("snmp-object-id", "1.3.6.1.4.1.311.1.1.3.1.2"),
+        proof: Built(|| udp(161, &[server(WINDOWS_AGENT)])),
+        why: "",
     },
     Line {
         service: "SNMPTRAP",
@@ -608,6 +643,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "tftpd",
+        named: Content,
+        evidence: ("tftp-file", "OSChooser"),
+        proof: Built(|| udp(69, &[client(SETUP_FILE)])),
+        why: "",
+    },
+    Line {
+        service: "tftpd",
         named: Endpoint,
         evidence: ("tftp-transfer", "/udp"),
         proof: Recorded("tftp"),
@@ -657,6 +699,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "W32Time",
+        named: Content,
+        evidence: ("ntp-authenticator", "MS-SNTP"),
+        proof: Built(|| udp(123, &[client(UNSIGNED_TIME)])),
+        why: "",
+    },
+    Line {
+        service: "W32Time",
         named: Port,
         evidence: ("port", "123/udp"),
         proof: Recorded("ntp"),
@@ -698,6 +747,45 @@ const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\n\
     Man: \"ssdp:discover\"\r\nST: ssdp:all\r\nMX: 3\r\n\r\n";
 /// `DSIGetStatus` (AFP's Data Stream Interface).
 const AFP_STATUS: &[u8] = &[0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// An X.224 connection, and a T.120 conference in it whose user data are not RDP's.
+const CONNECTION: &[u8] = b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0";
+const CONFIRMED: &[u8] = b"\x03\0\0\x0b\x06\xd0\0\0\x12\x34\0";
+const CONFERENCE: &[u8] =
+    b"\x03\0\0\x3b\x02\xf0\x80\x7f\x65\x31\x04\x01\x01\x04\x01\x01\x01\x01\xff\
+    \x30\x03\x02\x01\x22\x30\x03\x02\x01\x01\x30\x03\x02\x01\x05\x04\x17\0\x05\0\x14\x7c\0\x01\
+    \x2a\0\x08\0\x05\0NetMeeting";
+/// A question for the driver of a network card, in Remote Installation's setup wizard.
+const NETWORK_CARD: &[u8] = b"\x81NCQ\x04\0\0\0card";
+/// `sysObjectID.0` of a Windows server.
+const WINDOWS_AGENT: &[u8] =
+    b"0\x32\x02\x01\x01\x04\x06public\xa2\x25\x02\x01\x01\x02\x01\0\x02\x01\0\
+    0\x1a0\x18\x06\x08\x2b\x06\x01\x02\x01\x01\x02\0\x06\x0c\x2b\x06\x01\x04\x01\x82\x37\x01\x01\
+    \x03\x01\x02";
+/// What a member of a domain asks: the number of its account, and room for a signature (MS-SNTP).
+const UNSIGNED_TIME: &[u8] = b"\xdb\0\x0a\xfa\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07\x51\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    \0\0\0\0";
+/// The answer to the question for `version.bind`.
+const DNS_VERSION: &[u8] =
+    b"\x124\x85\x80\0\x01\0\x01\0\0\0\0\x07version\x04bind\0\0\x10\0\x03\xc0\x0c\
+    \0\x10\0\x03\0\0\0\0\0\x19\x18Microsoft DNS 10.0.20348";
+/// A request for a screen of Remote Installation.
+const SETUP_FILE: &[u8] = b"\0\x01OSChooser\\i386\\startrom.com\0octet\0";
+
+/// A browser's answer that lists an instance, and a connection to where it listens (MC-SQLR 2.2.5).
+fn listed_instance() -> Capture {
+    let list = format!("ServerName;SQL1;InstanceName;UDDI;IsClustered;No;tcp;{HIGH};;");
+    let answer = [
+        &[5],
+        &(list.len() as u16).to_le_bytes()[..],
+        list.as_bytes(),
+    ]
+    .concat();
+    let mut capture = udp(1434, &[client(b"\x03"), server(&answer)]);
+    capture.tcp(HIGH, &[client(b"\x12\x01")]);
+    capture
+}
 
 /// A connection in which client and server say this in turns.
 fn tcp(port: u16, said: &[&[u8]]) -> Capture {
