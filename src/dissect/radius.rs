@@ -237,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn vendors_without_end_are_told_of_up_to_a_bound() {
+    fn names_without_end_are_told_of_up_to_a_bound() {
         let many: Vec<_> = (0..200_u32)
-            .map(|n| attribute(26, &n.to_be_bytes()))
+            .map(|n| attribute(32, n.to_string().as_bytes()))
             .collect();
         assert_eq!(told(&message(1, &many)).len(), MAX_SAYINGS);
     }
