@@ -185,3 +185,216 @@ fn a_watch_ends_after_its_time_even_where_nothing_comes() {
     let (rows, words, code) = end(watch(&["--duration", "1s", "ip proto 253"]));
     assert_eq!((rows.len(), code), (0, Some(0)), "{words}");
 }
+
+/// Tells a watch something.
+fn signal(child: &Child, name: &str) {
+    let told = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(told.expect("kill is there").success());
+}
+
+#[test]
+fn every_signal_that_asks_for_the_end_ends_a_watch_with_everything_reported() {
+    if !may_capture() {
+        return;
+    }
+    for name in ["INT", "TERM", "HUP"] {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = server.local_addr().expect("it is bound").port();
+        let child = watch(&[&format!("udp port {port}")]);
+        ask(&server);
+        signal(&child, name);
+        let (rows, words, code) = end(child);
+        assert_eq!(code, Some(0), "{name}: {words}");
+        assert_eq!(row_of(&rows, port)["packets_to_client"], 1, "{name}");
+        assert!(
+            words.contains(r#""captured":2,"labelled":2"#),
+            "{name}: {words}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_watch() {
+    if !may_capture() {
+        return;
+    }
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = server.local_addr().expect("it is bound").port();
+    let mut child = watch(&["-c", "2", &format!("udp port {port}")]);
+    drop(child.stdout.take());
+    child.stdout = Some(
+        Command::new("true")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("true is there")
+            .stdout
+            .take()
+            .expect("it is piped"),
+    );
+    ask(&server);
+    let (rows, words, code) = end(child);
+    assert_eq!((rows.len(), code), (0, Some(0)), "{words}");
+    assert!(words.contains(r#""captured":2"#), "{words}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_so_is_what_was_captured() {
+    if !may_capture() {
+        return;
+    }
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = server.local_addr().expect("it is bound").port();
+    let child = watch(&["-o", "/dev/full", "-c", "2", &format!("udp port {port}")]);
+    ask(&server);
+    let (_, words, code) = end(child);
+    assert_eq!(code, Some(3), "{words}");
+    assert!(words.contains("the output could not be written"), "{words}");
+    assert!(words.contains(r#""captured":2"#), "{words}");
+}
+
+/// The lines of this name in the status of every thread of a process.
+#[cfg(target_os = "linux")]
+fn of_threads(child: &Child, name: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs");
+    let status = tasks.map(|task| {
+        let path = task.expect("it runs").path().join("status");
+        std::fs::read_to_string(path).expect("it runs")
+    });
+    let of = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("every status has it")
+            .trim_start_matches(':')
+            .trim()
+            .to_owned()
+    };
+    status.map(of).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn privileges_are_given_up_by_every_thread_and_kept_only_on_request() {
+    if !may_capture() {
+        return;
+    }
+    let none = "0000000000000000";
+    let child = watch(&["ip proto 253"]);
+    for set in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {
+        let sets = of_threads(&child, set);
+        assert!(
+            sets.len() > 1 && sets.iter().all(|held| held == none),
+            "{set}: {sets:?}"
+        );
+    }
+    assert!(
+        of_threads(&child, "NoNewPrivs")
+            .iter()
+            .all(|set| set == "1")
+    );
+    let users = of_threads(&child, "Uid");
+    assert!(
+        !users
+            .iter()
+            .any(|ids| ids.split_whitespace().any(|id| id == "0")),
+        "{users:?}"
+    );
+    signal(&child, "INT");
+    let (_, words, code) = end(child);
+    assert_eq!(code, Some(0), "{words}");
+
+    let child = watch(&["--no-sandbox", "ip proto 253"]);
+    let held = of_threads(&child, "CapEff");
+    assert!(held.iter().any(|set| set != none), "{held:?}");
+    signal(&child, "INT");
+    end(child);
+}
+
+/// A network namespace of our own with a pair of devices; gone with it.
+#[cfg(target_os = "linux")]
+struct Namespace(String);
+
+#[cfg(target_os = "linux")]
+impl Namespace {
+    /// None where this process may not make one.
+    fn new() -> Option<Namespace> {
+        let name = format!("wiretag-{}", std::process::id());
+        let made = Command::new("ip")
+            .args(["netns", "add", &name])
+            .output()
+            .ok()?;
+        let namespace = made.status.success().then_some(Namespace(name))?;
+        for words in [
+            "ip link add near type veth peer name far",
+            "ip link set near up",
+            "ip link set far up",
+            "ip addr add 10.99.0.1/24 dev near",
+        ] {
+            assert!(namespace.run(words), "{words}");
+        }
+        Some(namespace)
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0]);
+        command.args(words.split(' '));
+        command
+    }
+
+    fn run(&self, words: &str) -> bool {
+        self.command(words).status().expect("ip is there").success()
+    }
+
+    /// Sends a datagram to nobody: what the device loses when it goes down is told again.
+    fn send(&self, port: u16) {
+        let neighbour = "ip neigh replace 10.99.0.2 lladdr 02:00:00:00:00:09 dev near";
+        assert!(self.run(neighbour), "{neighbour}");
+        let mut send = self.command("bash -c");
+        send.arg(format!("echo hello > /dev/udp/10.99.0.2/{port}"));
+        assert!(send.status().expect("bash is there").success());
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_that_goes_down_and_comes_back_is_captured_on() {
+    if !may_capture() {
+        return;
+    }
+    let Some(namespace) = Namespace::new() else {
+        eprintln!("not run: this process may make no network namespace");
+        return;
+    };
+    let program = env!("CARGO_BIN_EXE_wiretag");
+    let words = format!("{program} watch --immediate -i near --format ndjson udp");
+    let mut child = (namespace.command(&words))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let stderr = child.stderr.as_mut().expect("it is piped");
+    let mut byte = [0];
+    while stderr.read(&mut byte).expect("a pipe") == 1 && byte != *b"\n" {}
+    namespace.send(1001);
+    thread::sleep(Duration::from_millis(300));
+    assert!(namespace.run("ip link set near down"));
+    thread::sleep(Duration::from_millis(300));
+    assert!(namespace.run("ip link set near up"));
+    namespace.send(1002);
+    thread::sleep(Duration::from_millis(300));
+    signal(&child, "INT");
+    let (rows, words, code) = end(child);
+    assert_eq!(code, Some(0), "{words}");
+    for port in [1001, 1002] {
+        assert_eq!(row_of(&rows, port)["packets_to_server"], 1);
+    }
+}

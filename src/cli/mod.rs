@@ -18,6 +18,7 @@ mod label;
 mod options;
 mod output;
 mod progress;
+mod sandbox;
 mod watch;
 
 use colour::When;

@@ -79,6 +79,17 @@ impl Output {
         self.width
     }
 
+    /// Puts a file in its place at once: what is written to it later can be seen as it comes, and
+    /// nothing more has to be allowed than to write.
+    pub fn place_now(&mut self) -> Result<(), Failure> {
+        match self.place.take() {
+            None => Ok(()),
+            Some((temporary, path)) => {
+                (temporary.persist(&path)).map_err(|error| error.error.into())
+            }
+        }
+    }
+
     /// Puts a file in its place, once all has been written and flushed.
     pub fn finish(self) -> Result<(), Failure> {
         match self.place {

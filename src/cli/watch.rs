@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::label::stop;
 use crate::cli::options::{Knowledge, Resources, Writing};
 use crate::cli::output::{Output, Readers};
-use crate::cli::{Exit, Failure, say};
+use crate::cli::{Exit, Failure, sandbox, say};
 use crate::model::packet::CaptureId;
 use crate::report::column::{Capture, Context};
 use crate::report::sink::{By, Format, Pace, Sink};
@@ -46,6 +46,13 @@ pub struct Arguments {
     /// Have packets delivered one by one as they arrive: sooner, at a higher cost
     #[arg(long)]
     immediate: bool,
+    /// Become this user once the devices and outputs are open, where it was started by root [default:
+    /// nobody]
+    #[arg(long, value_name = "USER", conflicts_with = "no_sandbox")]
+    user: Option<String>,
+    /// Keep all privileges: for systems where giving them up fails
+    #[arg(long)]
+    no_sandbox: bool,
     /// Resolve no names: nothing ever is, the flag is there for habit's sake
     #[arg(short = 'n', hide = true)]
     _no_names: bool,
@@ -114,6 +121,13 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         duration: arguments.duration.map(|span| span.0),
     };
 
+    let writing = &arguments.writing;
+    let (mut output, mut sinks) = sinks(writing)?;
+    // Rows of hours are looked at as they come, and later there may be no right to.
+    output.place_now()?;
+    // Before there are threads, of which the signals' is the first.
+    let lack = arguments.give_up_privileges()?;
+
     // Before anybody is told that Ctrl-C ends it.
     let stop = stop();
     for device in &devices {
@@ -123,21 +137,24 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             device.name()
         ));
     }
-    let writing = &arguments.writing;
-    let (output, mut sinks) = sinks(writing)?;
+    if let Some(lack) = lack {
+        say(&format!("not all privileges could be given up: {lack}"));
+    }
     let (outcome, failures) =
         run::devices(devices, limits, &catalog, &settings, &stop, &mut |flow| {
             sinks
                 .iter_mut()
                 .try_for_each(|sink| sink.flow(context, flow))
         });
-    outcome.output?;
-    for sink in sinks {
-        sink.finish(context, &outcome.endpoints, &outcome.hosts)?;
-    }
-    output.finish()?;
+    let written = outcome.output.and_then(|()| {
+        (sinks.into_iter())
+            .try_for_each(|sink| sink.finish(context, &outcome.endpoints, &outcome.hosts))
+    });
+    // Whatever became of the rows, what was captured and dropped is told.
     failures.iter().for_each(|error| say(&error.to_string()));
     writing.write_stats(&outcome.stats, &catalog)?;
+    written?;
+    output.finish()?;
     match failures.is_empty() {
         true => Ok(Exit::Well),
         false => Ok(Exit::Damaged),
@@ -145,6 +162,16 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 impl Arguments {
+    /// Gives up what is no longer needed, and says what could not be.
+    fn give_up_privileges(&self) -> Result<Option<String>, Failure> {
+        match self.no_sandbox {
+            true => Ok(None),
+            false => sandbox::enter(self.user.as_deref()).map_err(|error| {
+                Failure::Nothing(format!("{error}; or capture as you are, with --no-sandbox"))
+            }),
+        }
+    }
+
     fn open(&self) -> Result<Vec<Device>, Failure> {
         let filter = (!self.filter.is_empty()).then(|| self.filter.join(" "));
         let options = DeviceOptions {

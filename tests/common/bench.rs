@@ -17,6 +17,7 @@ use wiretag::source::files::Files;
 use wiretag::stats::Stats;
 
 /// Numbers that look random and are the same in every run (splitmix64, Vigna 2015).
+#[derive(Clone)]
 pub struct Seeded(pub u64);
 
 impl Seeded {
