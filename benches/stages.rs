@@ -315,6 +315,7 @@ fn whole(c: &mut Criterion, stages: &Stages) {
             workers,
             max_flows: run::DEFAULT_MAX_FLOWS,
             networks: Networks::default(),
+            after_batch: run::no_load,
         };
         group.bench_function(format!("{workers} workers"), |b| {
             b.iter(|| {

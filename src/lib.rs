@@ -26,6 +26,7 @@
 //!     workers: 2,
 //!     max_flows: 100_000,
 //!     networks: Networks::default(),
+//!     after_batch: run::no_load,
 //! };
 //! let mut files = Files::open(&["pcaps/rpc_mapped_ports.pcapng".into()], None);
 //! let stop = AtomicBool::new(false);

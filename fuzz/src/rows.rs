@@ -57,6 +57,7 @@ fn label(catalog: &Catalog, path: &PathBuf, workers: usize, max_flows: usize) ->
         workers,
         max_flows,
         networks: Networks::default(),
+        after_batch: run::no_load,
     };
     let table = Format::Table(None);
     let ways = [

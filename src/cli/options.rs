@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::cli::Failure;
 use crate::cli::output::{Readers, is_stdout};
 use crate::report::sink::{self, By};
-use crate::run::{DEFAULT_MAX_FLOWS, Settings};
+use crate::run::{DEFAULT_MAX_FLOWS, Settings, no_load};
 use crate::stats::Stats;
 
 /// What flows are judged by.
@@ -70,6 +70,7 @@ impl Resources {
             workers: workers.map_or(1, NonZeroUsize::get),
             max_flows: self.max_flows.get(),
             networks: Networks::new(knowledge.internal.clone()),
+            after_batch: no_load,
         }
     }
 }

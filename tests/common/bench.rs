@@ -68,6 +68,7 @@ impl Bench {
             workers,
             max_flows: DEFAULT_MAX_FLOWS,
             networks: Networks::new(Vec::new()),
+            after_batch: run::no_load,
         };
         let (mut rows, mut ndjson) = (Vec::new(), Ndjson::new(FLOW));
         let outcome = run::files(
