@@ -522,40 +522,46 @@ fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
         finding(3, 1723, chosen(17, Direction::Forward)),
         finding(4, 1723, chosen(8, Direction::Reverse)),
     ];
+    let calls = [
+        (Direction::Forward, 7),
+        (Direction::Reverse, 16),
+        (Direction::Forward, 8),
+        (Direction::Reverse, 17),
+        // The id of the other way, and one of nobody.
+        (Direction::Forward, 16),
+        (Direction::Forward, 99),
+    ];
     let catalog = Catalog::built_in();
     let networks = Networks::default();
-    let mut collector = Collector::new(&catalog, &networks, Hold::Never);
+    let mut collector = Collector::new(&catalog, &networks, Hold::ToTheEnd);
     findings
         .into_iter()
         .for_each(|finding| collector.learn(finding));
-    let mut judge = |flow: EndedFlow| {
-        let mut labelled = None;
-        collector.ended(flow, &mut |flow| labelled = Some(flow));
-        let labelled = labelled.expect("live, a flow is labelled at once");
-        let frame = labelled
-            .label
-            .evidence
-            .first()
-            .and_then(|ground| ground.frame);
-        (
-            labelled.label.basis,
-            labelled.flow.sender(labelled.client).address.to_string(),
-            frame.map(|frame| frame.number),
-        )
-    };
-    for (from, id, frame) in [
-        (Direction::Forward, 7, 2),
-        (Direction::Reverse, 16, 1),
-        (Direction::Forward, 8, 4),
-        (Direction::Reverse, 17, 3),
-    ] {
-        let (basis, client, proof) = judge(call(9, from, id));
-        assert_eq!((basis, proof), (Basis::Endpoint, Some(frame)), "call {id}");
-        assert_eq!(client, CLIENT, "who dialled in is the client");
+    let mut labelled = Vec::new();
+    for (from, id) in calls {
+        collector.ended(call(9, from, id), &mut |flow| labelled.push(flow));
     }
-    // The id of the other way, or of nobody.
-    for id in [16, 99] {
-        assert_eq!(judge(call(9, Direction::Forward, id)).0, Basis::IpProtocol);
+    collector.finish(&mut |flow| labelled.push(flow));
+    let mut found: Vec<_> = (labelled.iter())
+        .map(|flow| {
+            let proof = flow.label.evidence.first().and_then(|ground| ground.frame);
+            let proof = proof.map(|frame| frame.number);
+            (flow.flow.gre_key, flow.label.basis, proof)
+        })
+        .collect();
+    found.sort_by_key(|(id, basis, _)| (*basis != Basis::Endpoint, *id));
+    let expected = [
+        (Some(7), Basis::Endpoint, Some(2)),
+        (Some(8), Basis::Endpoint, Some(4)),
+        (Some(16), Basis::Endpoint, Some(1)),
+        (Some(17), Basis::Endpoint, Some(3)),
+        (Some(16), Basis::IpProtocol, None),
+        (Some(99), Basis::IpProtocol, None),
+    ];
+    assert_eq!(found, expected);
+    for flow in &labelled {
+        let client = flow.flow.sender(flow.client).address.to_string();
+        assert_eq!(client, CLIENT, "who dialled in is the client");
     }
 }
 
