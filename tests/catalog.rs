@@ -772,7 +772,7 @@ fn every_kind_of_fault_is_named_with_its_line() {
         ),
         (
             row("application = 'A', protocol = 'tcp', port = 1, speaks = ['klingon']"),
-            "0.toml:6: unknown protocol \"klingon\"; known: bittorrent,",
+            "0.toml:6: unknown protocol \"klingon\"; known: afp, bittorrent,",
         ),
         (
             row("application = 'A', protocol = 'tcp', port = 1, listener = 'yes'"),

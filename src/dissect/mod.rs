@@ -4,21 +4,29 @@
 //! A definition with a [`Definition::follow`] then gets the rest of the flow, in order; the others
 //! have said all they can say. Out come claims; the flow that fed the bytes adds frame and time.
 
+mod afp;
 mod ber;
 mod bit_torrent;
+mod chargen;
 mod cutter;
+mod daytime;
+mod delivery_optimization;
 mod dhcp;
 mod dns;
+mod echo;
 pub mod ftp;
 mod http;
 mod imap;
 mod isakmp;
+mod iscsi;
+mod iso_transport;
 mod kerberos;
 mod kpasswd;
 mod l2tp;
 mod ldap;
 mod lpd;
 mod mailslot;
+mod msmq;
 mod names;
 mod nat_t;
 pub mod netbios_datagram;
@@ -26,6 +34,7 @@ pub mod netbios_name;
 pub mod netbios_session;
 mod nntp;
 mod ntp;
+mod onc_rpc;
 mod pop3;
 pub mod pptp;
 mod quic;
@@ -50,6 +59,7 @@ mod telnet;
 pub mod text;
 mod tftp;
 pub mod tls;
+mod ws_discovery;
 
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
@@ -102,6 +112,22 @@ pub const ALL: &[Definition] = &[
     pop3::STREAM,
     telnet::STREAM,
     lpd::STREAM,
+    msmq::STREAM,
+    msmq::DATAGRAM,
+    delivery_optimization::STREAM,
+    iscsi::STREAM,
+    onc_rpc::STREAM,
+    onc_rpc::DATAGRAM,
+    ws_discovery::DATAGRAM,
+    afp::STREAM,
+    iso_transport::X400_STREAM,
+    iso_transport::S7_STREAM,
+    iso_transport::STREAM,
+    chargen::STREAM,
+    chargen::DATAGRAM,
+    daytime::STREAM,
+    daytime::DATAGRAM,
+    echo::STREAM,
     nat_t::ENCAPSULATED,
 ];
 
