@@ -4,20 +4,27 @@
 //! A definition with a [`Definition::follow`] then gets the rest of the flow, in order; the others
 //! have said all they can say. Out come claims; the flow that fed the bytes adds frame and time.
 
+mod afp;
 mod ber;
 mod binl;
 mod bit_torrent;
+mod chargen;
 mod cutter;
+mod daytime;
+mod delivery_optimization;
 mod dhcp;
 mod dhcp6;
 mod dns;
 mod domain_name;
+mod echo;
 pub mod ftp;
 mod handshake;
 mod head;
 mod http;
 mod imap;
 mod isakmp;
+mod iscsi;
+mod iso_transport;
 mod kerberos;
 mod kpasswd;
 mod l2tp;
@@ -30,6 +37,7 @@ mod mailslot;
 mod mdns;
 mod messages;
 mod mms;
+mod msmq;
 mod names;
 mod nat_t;
 pub mod netbios_datagram;
@@ -40,6 +48,7 @@ mod nmf;
 mod nntp;
 mod ntlm;
 mod ntp;
+mod onc_rpc;
 mod pop3;
 pub mod pptp;
 mod quic;
@@ -66,6 +75,7 @@ pub mod text;
 mod tftp;
 pub mod tls;
 mod wins_replication;
+mod ws_discovery;
 mod x509;
 
 use std::sync::LazyLock;
@@ -131,6 +141,22 @@ pub const ALL: &[Definition] = &[
     pop3::STREAM,
     telnet::STREAM,
     lpd::STREAM,
+    msmq::STREAM,
+    msmq::DATAGRAM,
+    delivery_optimization::STREAM,
+    iscsi::STREAM,
+    onc_rpc::STREAM,
+    onc_rpc::DATAGRAM,
+    ws_discovery::DATAGRAM,
+    afp::STREAM,
+    iso_transport::X400_STREAM,
+    iso_transport::S7_STREAM,
+    iso_transport::STREAM,
+    chargen::STREAM,
+    chargen::DATAGRAM,
+    daytime::STREAM,
+    daytime::DATAGRAM,
+    echo::STREAM,
     nat_t::ENCAPSULATED,
 ];
 
@@ -182,7 +208,7 @@ fn recognise_among(input: Input, opening: &Opening, set: Set) -> Recognised {
 }
 
 /// Definitions, each by one bit in the order of [`ALL`].
-type Set = u64;
+type Set = u128;
 
 const _: () = assert!(ALL.len() <= Set::BITS as usize);
 
@@ -593,6 +619,10 @@ mod tests {
 
     /// Says that no definition that was left out by first bytes would have known this stream.
     fn expect_none_left_out(opening: &Opening) {
+        // Nobody is asked about nothing.
+        if opening.sides().next().is_none() {
+            return;
+        }
         let name = |recognised: Recognised| match recognised {
             Recognised::As(definition, client) => Some(Some((definition.protocol, client))),
             Recognised::NotYet => Some(None),
