@@ -78,8 +78,6 @@ mod wins_replication;
 mod ws_discovery;
 mod x509;
 
-use std::sync::LazyLock;
-
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol, Vocabulary};
@@ -177,27 +175,15 @@ pub enum Recognised {
 /// seen from its start a PDU may begin at any later segment: ask again with each of those alone
 /// (`from_start` false), also after `Unknown`.
 pub fn recognise(input: Input, opening: &Opening) -> Recognised {
-    match input {
-        Input::Stream => recognise_among(input, opening, may_begin(opening)),
-        Input::Datagram => recognise_among(input, opening, Set::MAX),
-    }
-}
-
-/// Asks those in `set`.
-fn recognise_among(input: Input, opening: &Opening, set: Set) -> Recognised {
-    let asked = || {
-        let one = |place: &usize| set >> place & 1 != 0 && ALL[*place].input == input;
-        (0..ALL.len()).filter(one).map(|place| &ALL[place])
-    };
+    let fits = |definition: &&Definition| definition.input == input;
     let usual = |definition: &&Definition| {
         let ports = definition.usual_ports;
         ports.iter().any(|port| opening.has_port(*port))
     };
+    let first = ALL.iter().filter(fits).filter(usual);
+    let then = ALL.iter().filter(fits).filter(|one| !usual(one));
     let mut answer = Recognised::Unknown;
-    for definition in asked()
-        .filter(usual)
-        .chain(asked().filter(|one| !usual(one)))
-    {
+    for definition in first.chain(then) {
         match (definition.probe)(opening) {
             Probe::Yes(client) => return Recognised::As(definition, client),
             Probe::NeedMore => answer = Recognised::NotYet,
@@ -205,54 +191,6 @@ fn recognise_among(input: Input, opening: &Opening, set: Set) -> Recognised {
         }
     }
     answer
-}
-
-/// Definitions, each by one bit in the order of [`ALL`].
-type Set = u128;
-
-const _: () = assert!(ALL.len() <= Set::BITS as usize);
-
-/// Which definitions may know a stream of which one side begins with this byte: a probe that says
-/// no to the first byte of each side alone says no to whatever follows. Most bytes leave a few.
-static BY_FIRST_BYTE: LazyLock<[Set; 256]> = LazyLock::new(|| {
-    let mut sets = [0; 256];
-    for (place, definition) in ALL.iter().enumerate() {
-        for (first, set) in (0..=u8::MAX).zip(&mut sets) {
-            if may_begin_with(definition, first) {
-                *set |= 1 << place;
-            }
-        }
-    }
-    sets
-});
-
-/// Whether a stream of this definition may have a side that begins with this byte.
-fn may_begin_with(definition: &Definition, first: u8) -> bool {
-    if definition.input != Input::Stream {
-        return false;
-    }
-    let first = [first];
-    let sides: [[&[u8]; 2]; 2] = [[&first, &[]], [&[], &first]];
-    let ports = || [0].iter().chain(definition.usual_ports);
-    let opening = |sides: [&[u8]; 2], port: u16, from_start| {
-        let opening = Opening {
-            forward: sides[0],
-            reverse: sides[1],
-            ports: (port, port),
-            from_start,
-        };
-        (definition.probe)(&opening) != Probe::No
-    };
-    (sides.into_iter()).any(|sides| {
-        ports().any(|port| opening(sides, *port, true) || opening(sides, *port, false))
-    })
-}
-
-/// The definitions that may know what a stream begins with.
-fn may_begin(opening: &Opening) -> Set {
-    let first = |(_, bytes): (Direction, &[u8])| bytes.first().copied();
-    let sets = opening.sides().filter_map(first);
-    sets.fold(0, |all, first| all | BY_FIRST_BYTE[usize::from(first)])
 }
 
 /// The names of all protocols that are looked for, and of all fields that are read.
@@ -617,53 +555,6 @@ mod tests {
         }
     }
 
-    /// Says that no definition that was left out by first bytes would have known this stream.
-    fn expect_none_left_out(opening: &Opening) {
-        // Nobody is asked about nothing.
-        if opening.sides().next().is_none() {
-            return;
-        }
-        let name = |recognised: Recognised| match recognised {
-            Recognised::As(definition, client) => Some(Some((definition.protocol, client))),
-            Recognised::NotYet => Some(None),
-            Recognised::Unknown => None,
-        };
-        let of_all = recognise_among(Input::Stream, opening, Set::MAX);
-        let of_some = recognise(Input::Stream, opening);
-        assert_eq!(name(of_some), name(of_all), "{opening:x?}");
-    }
-
-    #[test]
-    fn the_first_bytes_leave_out_no_definition_that_would_know_the_stream() {
-        let streams: Vec<Sample> = (samples().into_iter())
-            .filter(|sample| sample.input == Input::Stream)
-            .collect();
-        for one in &streams {
-            for other in &streams {
-                for (from_start, len) in [(true, 1), (true, 9), (true, 999), (false, 999)] {
-                    for sides in [[0, 1], [1, 0], [0, 0], [1, 1]] {
-                        let side = |sample: &Sample, side: usize| {
-                            read::Reader::big(sample.talk[side]).up_to(len)
-                        };
-                        expect_none_left_out(&Opening {
-                            forward: side(one, sides[0]),
-                            reverse: side(other, sides[1]),
-                            ports: (CLIENT_PORT, other.port),
-                            from_start,
-                        });
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_byte_of_noise_leaves_out_most_definitions() {
-        let left: u32 = BY_FIRST_BYTE.iter().map(|set| set.count_ones()).sum();
-        let streams = ALL.iter().filter(|one| one.input == Input::Stream).count() as u32;
-        assert!(left < 256 * streams / 2, "{left} of {}", 256 * streams);
-    }
-
     #[test]
     fn noise_is_no_protocol() {
         // A linear congruential generator, so that every run hears the same noise.
@@ -684,7 +575,6 @@ mod tests {
                 if let Recognised::As(as_what, _) = recognise(input, &heard) {
                     panic!("{:?} is {bytes:x?}", as_what.protocol);
                 }
-                expect_none_left_out(&heard);
             }
         }
     }

@@ -401,8 +401,6 @@ impl OpenFlow {
                 });
             }
             if is_its_own && self.rest.evidence.len() < room {
-                // Most flows prove one thing: what they speak.
-                (self.rest.evidence).reserve_exact(usize::from(self.rest.evidence.is_empty()));
                 self.rest.evidence.push(evidence);
             } else if is_its_own {
                 given_up.evidence += 1;
