@@ -312,7 +312,7 @@ const FOUND: &[(&str, usize)] = &[
     ("cldap", 25),
     ("dcerpc", 1155),
     ("dhcp", 37),
-    ("dhcpv6", 18),
+    ("dhcpv6", 15),
     ("dns", 1062),
     ("ftp", 25),
     ("ftp-data", 35),

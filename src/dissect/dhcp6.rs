@@ -63,8 +63,9 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
     let mut r = Reader::big(bytes);
     let kind = r.u8()?;
     let role = match kind {
-        1 | 3..=6 | 8 | 9 | 11 | RELAY_FORWARD => Role::Client,
-        2 | 7 | 10 | RELAY_REPLY => Role::Server,
+        // 14 to 17 ask for leases and answer (RFC 5007 4.1, RFC 5460 5).
+        1 | 3..=6 | 8 | 9 | 11 | 14 | RELAY_FORWARD => Role::Client,
+        2 | 7 | 10 | 15..=17 | RELAY_REPLY => Role::Server,
         _ => return Ok(Look::Other),
     };
     r.skip(header_len(kind) - 1)?;
@@ -178,6 +179,8 @@ mod tests {
     fn a_client_says_what_it_is_also_through_relays() {
         assert_eq!(look(&solicit()), Ok(Look::By(Role::Client)));
         assert_eq!(told(&solicit()), ["dhcp-vendor-class: MSFT 5.0"]);
+        let query = [b"\x0e", &solicit()[1..]].concat();
+        assert_eq!(look(&query), Ok(Look::By(Role::Client)), "a lease query");
         let relayed = relayed(&relayed(&solicit()));
         assert_eq!(look(&relayed), Ok(Look::By(Role::Client)));
         assert_eq!(told(&relayed), ["dhcp-relayed-class: MSFT 5.0"]);
