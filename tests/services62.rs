@@ -15,6 +15,14 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 use wiretag::catalog::{Catalog, Origin};
 
+/// Start-Control-Connection-Request of a client that does not say what it is (RFC 2637 2.1).
+const START_OF_CALLS: [u8; 156] = {
+    let mut bytes = [0; 156];
+    let (head, _) = bytes.split_at_mut(10);
+    head.copy_from_slice(&[0, 156, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, 1]);
+    bytes
+};
+
 /// A way in which a service is named.
 struct Line {
     service: &'static str,
@@ -479,7 +487,7 @@ const LINES: &[Line] = &[
         service: "RemoteAccess",
         named: Port,
         evidence: ("port", "1723/tcp"),
-        proof: Recorded("tunnel_pptp"),
+        proof: Built(|| tcp(1723, &[&START_OF_CALLS])),
         why: NO_NAME,
     },
     Line {

@@ -95,6 +95,9 @@ fn proofs(labelled: &Labelled, said: &dyn Fn(&str)) -> BTreeSet<String> {
                 "smb-encryption" if value == "unknown cipher" => {}
                 // These keep a name back: that less is known may well be a reason to.
                 "host-system" | "mismatch" => {}
+                // Of a key exchange only the beginning is heard: where that is torn off, what comes
+                // later is told, and true.
+                "ike-vendor" | "esp-in-udp" => {}
                 // What the map says stands in its own rows.
                 "endpoint-map" | "object-exporter" | "ftp-data" | "tftp-transfer" => {}
                 // RDP and mail go over to TLS: true of a flow whose beginning is torn off, too.
