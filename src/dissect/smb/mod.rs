@@ -1,7 +1,7 @@
 //! Server Message Block (MS-CIFS, MS-SMB2): which pipes are opened, and the RPC inside them.
 //!
-//! [`session`] cuts the streams into messages and keeps what [`version1`] and [`version2`] read out
-//! of them; [`pipes`] follows what is written to and read from each pipe.
+//! `session` cuts the streams into messages and keeps what `version1` and `version2` read out
+//! of them; `pipes` follows what is written to and read from each pipe.
 
 mod clues;
 mod pipes;
