@@ -54,9 +54,9 @@ const TALKS: usize = 4;
 
 /// Bytes that may be kept of payloads, all flows together: behind holes in streams, and by those
 /// that follow them. A busy office's thousand sessions keep some ten MiB.
-const MAX_KEPT: usize = 128 * 1024 * 1024;
+const MAX_KEPT: usize = 64 * 1024 * 1024;
 
-/// Claims that may be kept, all flows together, at some 150 bytes each: real flows prove two or three
+/// What claims may weigh, all flows together, at some 150 bytes for 1: real flows prove two or three
 /// things, and only long sessions dozens.
 const MAX_CLAIMS: usize = 500_000;
 

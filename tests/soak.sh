@@ -59,10 +59,16 @@ def services(name):
     return of
 
 live, offline = services("live"), services("offline")
-# Live, a flow is labelled by what is known when it ends: unknown at first is no other name.
-other = {k: (v, offline.get(k)) for k, v in live.items() if not v - {None} <= offline.get(k, set())}
+# Live, a flow is labelled by what is known when it ends: what is unknown then, or held back only by
+# what its host shows later, is no other name.
+def differs(key, names):
+    named, offline_named = names - {None}, offline.get(key, set()) - {None}
+    return bool(offline_named) and not named <= offline_named
+other = {k: (v, offline.get(k)) for k, v in live.items() if differs(k, v)}
+early = [k for k, v in live.items() if v - {None} and not offline.get(k, set()) - {None}]
 missing = [k for k, v in offline.items() if v - {None} and not live.get(k, set()) - {None}]
-print(f"endpoints: {len(offline)}; called otherwise live {len(other)}, never named live {len(missing)}")
+print(f"endpoints: {len(offline)}; called otherwise live {len(other)}, "
+      f"named live before their host showed what it is {len(early)}, never named live {len(missing)}")
 for key, names in list(other.items())[:10]:
     print("  otherwise:", key, names)
 faults = []

@@ -29,7 +29,7 @@ use crate::model::uuid::{Interface, Uuid};
 /// stay below 100 MB; a capture with more of them loses only answers that come very late.
 pub const MAX_HELD: usize = 250_000;
 
-/// How many claims the flows that wait may have, all together: some 150 bytes each.
+/// What the claims of the flows that wait may weigh, all together: some 150 bytes for 1.
 pub const MAX_HELD_CLAIMS: usize = 500_000;
 
 /// The endpoint mapper's own port and that of RPC over HTTP: what is bound there does not live
@@ -183,7 +183,7 @@ impl<'a> Collector<'a> {
             self.released += 1;
             return out(self.number(flow, client, label));
         }
-        self.held_claims += flow.evidence.len();
+        self.held_claims += weight(&flow);
         self.held.push_back(flow);
         while self.held.len() > MAX_HELD || self.held_claims > MAX_HELD_CLAIMS {
             self.released += 1;
@@ -258,7 +258,7 @@ impl<'a> Collector<'a> {
         let Some(flow) = self.held.pop_front() else {
             return;
         };
-        self.held_claims -= flow.evidence.len();
+        self.held_claims -= weight(&flow);
         let (client, label) = self.judge(&flow);
         out(self.number(flow, client, label));
     }
@@ -281,6 +281,11 @@ fn sides(tuple: &FiveTuple, client: Direction) -> (Peer, Peer) {
         Direction::Forward => (tuple.source, tuple.destination),
         Direction::Reverse => (tuple.destination, tuple.source),
     }
+}
+
+/// What the claims of a flow weigh.
+fn weight(flow: &EndedFlow) -> usize {
+    flow.evidence.iter().map(|known| known.claim.weight()).sum()
 }
 
 /// The map that holds for what runs in this tunnel; none where there are too many.

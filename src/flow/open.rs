@@ -348,9 +348,24 @@ impl OpenFlow {
         Some((ear.talk.is_probing(), ear.talk.kept()))
     }
 
-    /// How much evidence it keeps.
+    /// How many claims it keeps.
     pub fn evidence_len(&self) -> usize {
         self.rest.evidence.len()
+    }
+
+    /// What its claims weigh, as [`Claim::weight`] has it.
+    pub fn evidence_weight(&self) -> usize {
+        (self.rest.evidence.iter())
+            .map(|known| known.claim.weight())
+            .sum()
+    }
+
+    /// Gives up all claims but the first `kept`; says how many.
+    pub fn cut_evidence(&mut self, kept: usize) -> usize {
+        let given_up = self.rest.evidence.len().saturating_sub(kept);
+        self.rest.evidence.truncate(kept);
+        self.rest.evidence.shrink_to_fit();
+        given_up
     }
 
     /// Whether its payload is followed.
@@ -363,8 +378,8 @@ impl OpenFlow {
         (self.hot.ear.as_ref()).is_some_and(|ear| ear.talk.has_said_all())
     }
 
-    /// Keeps what was claimed, with the frame that proves it, up to `room` claims of the flow; hands on
-    /// what concerns other flows.
+    /// Keeps what was claimed, with the frame that proves it; hands on what concerns other flows. Says
+    /// by how much its claims weigh more now.
     pub fn note(
         &mut self,
         claims: &mut Vec<Claim>,
@@ -372,8 +387,8 @@ impl OpenFlow {
         time: Timestamp,
         findings: &mut Vec<Finding>,
         given_up: &mut GivenUp,
-        room: usize,
-    ) {
+    ) -> usize {
+        let mut weight = 0;
         for claim in claims.drain(..) {
             if let Claim::ClientIs(client) = claim {
                 self.hot.asked.get_or_insert(client);
@@ -400,12 +415,16 @@ impl OpenFlow {
                     evidence: evidence.clone(),
                 });
             }
-            if is_its_own && self.rest.evidence.len() < room {
+            if is_its_own && self.rest.evidence.len() < MAX_EVIDENCE {
+                // Most flows prove one thing: what they speak.
+                (self.rest.evidence).reserve_exact(usize::from(self.rest.evidence.is_empty()));
+                weight += evidence.claim.weight();
                 self.rest.evidence.push(evidence);
             } else if is_its_own {
                 given_up.evidence += 1;
             }
         }
+        weight
     }
 
     /// Whether the payload shows the other side as the client than the handshake did: whoever opened

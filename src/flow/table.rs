@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use crate::flow::ended::{EndedFlow, Rank, State};
 use crate::flow::index::Index;
 use crate::flow::key::{FlowKey, Way};
-use crate::flow::open::{Allowance, CLOSED, Ear, MAX_EVIDENCE, OpenFlow, SILENCES, TooMany};
+use crate::flow::open::{Allowance, CLOSED, Ear, OpenFlow, SILENCES, TooMany};
 use crate::flow::slots::Slots;
 use crate::flow::talk::Interest;
 use crate::model::evidence::{Claim, Direction, Evidence};
@@ -44,12 +44,13 @@ pub struct Bounds {
     /// How many bytes may be kept of their payloads, all flows together: behind holes of streams,
     /// and by those that follow.
     pub kept: usize,
-    /// How many claims may be kept, all flows together; beyond, a flow keeps [`FEW_CLAIMS`].
+    /// What the claims that are kept may weigh ([`Claim::weight`]), all flows together; beyond, flows
+    /// with many are cut to [`FEW_CLAIMS`], and beyond twice that, flows are given up.
     pub claims: usize,
 }
 
-/// Claims that a flow may always keep: what it speaks, a banner, a binding or two.
-pub const FEW_CLAIMS: usize = 4;
+/// Claims that a flow may keep where there is no room: what it speaks, and what it says first.
+pub const FEW_CLAIMS: usize = 2;
 
 /// How many of those that are followed longest are looked at to find the one to give up.
 const LOOKED_AT: usize = 32;
@@ -107,7 +108,7 @@ pub struct FlowTable {
     allowance: Allowance,
     /// Flows that are followed, by since when; some may have ended.
     followed: VecDeque<(u32, u32)>,
-    /// How many claims all flows keep.
+    /// What the claims of all flows weigh.
     evidence: usize,
     bounds: Bounds,
     given_up: GivenUp,
@@ -258,7 +259,7 @@ impl FlowTable {
     pub fn take(&mut self, slot: u32) -> EndedFlow {
         let flow = self.flows.take(slot);
         let flow = flow.expect("each is taken once");
-        self.evidence -= flow.evidence_len();
+        self.evidence -= flow.evidence_weight();
         flow.into_ended(Some(State::Open))
     }
 
@@ -302,7 +303,9 @@ impl FlowTable {
     }
 
     fn open(&mut self, packet: &Packet, expected: &Expected, out: &mut Outcome) -> u32 {
-        if self.index.len() >= self.bounds.flows {
+        // Claims of flows that are no longer followed go with their flows.
+        let is_laden = self.evidence > 2 * self.bounds.claims;
+        if self.index.len() >= self.bounds.flows || is_laden {
             self.give_one_up(packet.time, out);
         }
         let serial = self.next_serial;
@@ -342,10 +345,8 @@ impl FlowTable {
         if self.allowance.talks == 0 && !self.flow(slot).is_listened_to() {
             self.give_up_a_talk(|(is_probing, kept)| (is_probing, kept), out);
         }
-        let room = self.room();
         let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
         let was_listened_to = flow.is_listened_to();
-        let kept_claims = flow.evidence_len();
         let (allowance, claims) = (&mut self.allowance, &mut self.claims);
         let interest = match flow.listen(way, packet, payload, allowance, claims) {
             Ok(interest) => interest,
@@ -360,16 +361,20 @@ impl FlowTable {
         }
         let (frame, time) = (packet.frame, packet.time);
         let (findings, given_up) = (&mut out.findings, &mut self.given_up);
-        flow.note(claims, frame, time, findings, given_up, room);
+        self.evidence += flow.note(claims, frame, time, findings, given_up);
         if interest == Interest::Mistaken {
+            let before = flow.evidence_weight();
             flow.retract();
+            self.evidence -= before - flow.evidence_weight();
         }
         if interest != Interest::More {
             flow.stop_listening(allowance);
         } else if !was_listened_to {
             self.followed.push_back((slot, flow.serial()));
         }
-        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
+        if self.evidence > self.bounds.claims {
+            self.give_up_claims();
+        }
         if self.allowance.kept > self.bounds.kept {
             self.give_up_a_talk(|(_, kept)| (false, kept), out);
         }
@@ -378,12 +383,31 @@ impl FlowTable {
         }
     }
 
-    /// How many claims a flow may keep now.
-    fn room(&self) -> usize {
-        match self.evidence < self.bounds.claims {
-            true => MAX_EVIDENCE,
-            false => FEW_CLAIMS,
-        }
+    /// Cuts the claims of one of the flows that are followed longest: the one that has most.
+    fn give_up_claims(&mut self) {
+        let count = self.followed.len().min(LOOKED_AT);
+        let looked_at: Vec<(u32, u32)> = self.followed.drain(..count).collect();
+        let claims = |(slot, serial): &(u32, u32)| {
+            let flow = self
+                .flows
+                .get(*slot)
+                .filter(|flow| flow.serial() == *serial);
+            flow.map_or(0, |flow| flow.evidence_len())
+        };
+        let heaviest = looked_at
+            .iter()
+            .rev()
+            .max_by_key(|one| claims(one))
+            .copied();
+        self.followed
+            .extend(looked_at.iter().filter(|one| claims(one) > 0));
+        let Some((slot, _)) = heaviest.filter(|one| claims(one) > FEW_CLAIMS) else {
+            return;
+        };
+        let flow = self.flows.get_mut(slot).expect("it has claims");
+        let before = flow.evidence_weight();
+        self.given_up.evidence += flow.cut_evidence(FEW_CLAIMS) as u64;
+        self.evidence -= before - flow.evidence_weight();
     }
 
     /// Stops following one of the flows that are followed longest: the one that weighs most. A flood
@@ -422,17 +446,15 @@ impl FlowTable {
 
     /// Takes what the payload of the flow in `slot` still proves, and follows it no more.
     fn stop_listening(&mut self, slot: u32, out: &mut Outcome) {
-        let room = self.room();
         let flow = self.flows.get_mut(slot).expect("it is in use");
         let Some(ear) = flow.stop_listening(&mut self.allowance) else {
             return;
         };
         let frame = ear.finish(&mut self.claims);
         let time = flow.end();
-        let (claims, kept_claims) = (&mut self.claims, flow.evidence_len());
+        let claims = &mut self.claims;
         let (findings, given_up) = (&mut out.findings, &mut self.given_up);
-        flow.note(claims, frame, time, findings, given_up, room);
-        self.evidence = self.evidence + flow.evidence_len() - kept_claims;
+        self.evidence += flow.note(claims, frame, time, findings, given_up);
     }
 
     /// Reports the flow in `slot`, as standing in `state`, or as its own end says.
@@ -441,7 +463,7 @@ impl FlowTable {
         let flow = self.flows.take(slot).expect("only flows in use are ended");
         let tag = flow.key().hash(&self.hash) as u32;
         self.index.remove(tag, slot);
-        self.evidence -= flow.evidence_len();
+        self.evidence -= flow.evidence_weight();
         out.ended.push(flow.into_ended(state));
     }
 

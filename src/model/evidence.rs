@@ -181,6 +181,35 @@ pub enum Claim {
     },
 }
 
+impl Claim {
+    /// What a claim weighs in memory: 1, and 1 more for every 128 bytes of text and lists in it. With
+    /// the frame and the time that prove it, 1 is about 150 bytes.
+    pub fn weight(&self) -> usize {
+        const UNIT: usize = 128;
+        let text = match self {
+            Claim::Mapped { annotation, .. } => annotation.len(),
+            Claim::Exported { interfaces, .. } => size_of_val(&interfaces[..]),
+            Claim::AskedForPipe(text) | Claim::OpenedPipe(text) | Claim::SentToMailslot(text) => {
+                text.len()
+            }
+            Claim::BoundInPipe { pipe, .. } | Claim::CarriedInPipe { pipe, .. } => {
+                pipe.as_ref().map_or(0, String::len)
+            }
+            Claim::CarriedToMailslot { mailslot, .. } => mailslot.len(),
+            Claim::Said { text, .. } | Claim::CarriedFor { text, .. } => text.len(),
+            Claim::Hosted { name, .. } => name.len(),
+            Claim::Speaks(_)
+            | Claim::ClientIs(_)
+            | Claim::Offered(_)
+            | Claim::Bound(_)
+            | Claim::Assigned { .. }
+            | Claim::Carried { .. }
+            | Claim::NetbiosName { .. } => 0,
+        };
+        1 + text.div_ceil(UNIT)
+    }
+}
+
 /// A claim with what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
