@@ -177,7 +177,36 @@ impl Files {
         for (path, in_folder) in found {
             files.add(path, in_folder, alone);
         }
+        files.number_by_time();
         files
+    }
+
+    /// Numbers the captures in the order in which they begin, those of the same time or without
+    /// records as they were named: frames of several captures compare as they were captured.
+    fn number_by_time(&mut self) {
+        let mut begin = vec![Timestamp::MIN; self.sources.len()];
+        for Reverse((time, which)) in self.queue.drain() {
+            begin[which] = time;
+        }
+        let mut order: Vec<usize> = (0..begin.len()).collect();
+        order.sort_by_key(|which| begin[*which]);
+        let mut sources: Vec<_> = self.sources.drain(..).map(Some).collect();
+        let mut captures: Vec<_> = self.captures.drain(..).map(Some).collect();
+        for (place, which) in order.into_iter().enumerate() {
+            let id = CaptureId(place as u32);
+            let mut source = sources[which].take().expect("each has one place");
+            let mut capture = captures[which].take().expect("each has one place");
+            capture.id = id;
+            if let Source::Open(open) = &mut source {
+                open.reader.renumber(id);
+                (open.chunk.records.iter_mut()).for_each(|record| record.frame.capture = id);
+            }
+            if !matches!(source, Source::Done) {
+                self.queue.push(Reverse((begin[which], place)));
+            }
+            self.sources.push(source);
+            self.captures.push(capture);
+        }
     }
 
     /// The next records of the stream, at most [`MAX_RECORDS`] and never none; `None` at its end.
@@ -202,7 +231,7 @@ impl Files {
         (!unit.records.is_empty()).then_some(unit)
     }
 
-    /// The capture files, in the order in which they were named and found.
+    /// The capture files, in the order in which they begin.
     pub fn captures(&self) -> &[Capture] {
         &self.captures
     }

@@ -128,6 +128,11 @@ pub(super) struct FileReader {
 }
 
 impl FileReader {
+    /// Gives the records that follow the number of another capture.
+    pub(super) fn renumber(&mut self, capture: CaptureId) {
+        self.capture = capture;
+    }
+
     /// Reads the file's header. The frames of the file will bear the number of `capture`.
     pub(super) fn open(mut input: Input, pool: Pool, capture: CaptureId) -> Result<Self, FaultAt> {
         let mut filling = pool.take(MAX_FILE_HEADER);
