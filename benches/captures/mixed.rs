@@ -104,13 +104,24 @@ fn readdress(frame: &mut [u8], round: u32) {
     }
 }
 
-/// Where the IP header begins, behind VLAN tags.
+/// Where the IP header begins, behind VLAN tags, MPLS labels (RFC 3032 2.1) and PPPoE (RFC 2516 4).
 fn ip_of(frame: &[u8]) -> Option<usize> {
     let mut at = 12;
     while matches!(frame.get(at..at + 2)?, [0x81, 0x00] | [0x88, 0xa8]) {
         at += 4;
     }
-    matches!(frame.get(at..at + 2)?, [0x08, 0x00] | [0x86, 0xdd]).then_some(at + 2)
+    match frame.get(at..at + 2)? {
+        [0x08, 0x00] | [0x86, 0xdd] => Some(at + 2),
+        [0x88, 0x47 | 0x48] => {
+            let is_last = |entry: &[u8]| entry[2] & 1 == 1;
+            let last = frame.get(at + 2..)?.chunks_exact(4).position(is_last)?;
+            Some(at + 2 + 4 * (last + 1))
+        }
+        [0x88, 0x64] => {
+            matches!(frame.get(at + 8..at + 10)?, [0x00, 0x21 | 0x57]).then_some(at + 10)
+        }
+        _ => None,
+    }
 }
 
 /// The third and fourth octet change, so that private addresses stay private; those of many hosts
