@@ -113,7 +113,11 @@ impl Hosts {
                     let Some(sign) = catalog.sign(*field, text) else {
                         continue;
                     };
-                    if let Some(system) = &sign.system {
+                    // What offers Windows' services stands in for it. Who uses them with programs of
+                    // the same make need not offer any.
+                    let tells =
+                        |system: &&System| *by != client || system.kind != SystemKind::StandsIn;
+                    if let Some(system) = sign.system.as_ref().filter(tells) {
                         let clue = Clue {
                             system: system.clone(),
                             weight: Weight::Said,

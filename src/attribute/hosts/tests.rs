@@ -91,6 +91,16 @@ fn what_stands_in_for_windows_is_called_that_and_keeps_its_ports() {
 }
 
 #[test]
+fn a_client_that_says_samba_does_not_stand_in_for_windows() {
+    let catalog = catalog();
+    let mut hosts = Hosts::with_share(1);
+    let flow = flow(&[said("samba greets you", Direction::Forward)], None);
+    hosts.learn(&flow, Direction::Forward, &catalog);
+    let client = flow.sender(Direction::Forward).address;
+    assert_eq!(hosts.system(client), None);
+}
+
+#[test]
 fn who_answers_for_an_interface_of_windows_keeps_its_ports() {
     let samr = Interface::new(
         crate::model::uuid::Uuid::from_u128(0x12345778_1234_abcd_ef00_0123456789ac),
