@@ -69,19 +69,41 @@ fn the_first_command_of_the_readme_labels_a_capture_that_is_there() {
     assert!(std::path::Path::new(capture).is_file());
 }
 
-#[test]
-fn the_table_of_the_readme_is_what_the_program_prints() {
+/// What the program prints, line by line.
+fn printed(command: &str) -> Vec<String> {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_wiretag"))
-        .args(["label", "pcaps/office.pcapng"])
+        .args(command.split(' '))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_remove("COLUMNS")
         .output()
         .expect("the program runs");
-    let printed = String::from_utf8(output.stdout).expect("text");
-    let printed: Vec<&str> = printed.lines().map(str::trim_end).collect();
-    let command = "$ wiretag label pcaps/office.pcapng\n";
-    let (_, shown) = README.split_once(command).expect("the README shows it");
-    let shown: Vec<&str> = shown.lines().take_while(|line| *line != "```").collect();
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// What the README shows that it prints.
+fn shown(command: &str) -> Vec<String> {
+    let command = format!("$ wiretag {command}\n");
+    let (_, shown) = README.split_once(&command).expect("the README shows it");
+    let shown = shown.lines().take_while(|line| *line != "```");
+    shown.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_flows_of_the_readme_are_among_those_that_the_program_prints() {
+    let command = "label --by flow pcaps/office.pcapng";
+    let printed = printed(command);
+    for line in shown(command) {
+        assert!(printed.contains(&line), "not printed: {line}");
+    }
+}
+
+#[test]
+fn the_table_of_the_readme_is_what_the_program_prints() {
+    let command = "label pcaps/office.pcapng";
+    let (shown, printed) = (shown(command), printed(command));
     assert!(
         shown == printed,
         "the table should be:\n{}",
