@@ -277,10 +277,7 @@ impl Listener for Questions {
         }
         // What is cut off says less, and nothing wrong.
         let _ = self.message(from, r.rest(), found);
-        match self.said.is_full() {
-            true => Progress::Done,
-            false => Progress::More,
-        }
+        self.said.progress()
     }
 }
 
@@ -488,18 +485,9 @@ pub mod samples {
 mod tests {
     use super::samples::{message, name, question, record};
     use super::*;
-    use crate::dissect::Dissector;
     use crate::dissect::messages::samples::{said, torn};
+    use crate::dissect::samples::follow;
     use crate::model::evidence::Direction::{Forward, Reverse};
-
-    fn follow(definition: &Definition) -> Box<dyn Dissector> {
-        definition.follow.expect("it is followed")(&Opening {
-            forward: b"",
-            reverse: b"",
-            ports: (50_000, 53),
-            from_start: true,
-        })
-    }
 
     fn told(from: Direction, message: &[u8]) -> Vec<String> {
         said(follow(&DATAGRAM).as_mut(), &[(from, message)])

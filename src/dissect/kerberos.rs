@@ -149,10 +149,7 @@ impl Listener for Tickets {
             self.said.say(REALM, realm, from, found);
             self.said.say(PRINCIPAL, principal, from, found);
         }
-        match self.said.is_full() {
-            true => Progress::Done,
-            false => Progress::More,
-        }
+        self.said.progress()
     }
 }
 
@@ -305,17 +302,8 @@ mod tests {
     use super::samples::{element, principal, request, ticket};
     use super::*;
     use crate::dissect::messages::samples::{said, torn};
-    use crate::dissect::{Dissector, Opening};
+    use crate::dissect::samples::follow;
     use crate::model::evidence::Direction::{Forward, Reverse};
-
-    fn follow(definition: &Definition) -> Box<dyn Dissector> {
-        definition.follow.expect("it is followed")(&Opening {
-            forward: b"",
-            reverse: b"",
-            ports: (50_000, 88),
-            from_start: true,
-        })
-    }
 
     fn framed(message: &[u8]) -> Vec<u8> {
         [&(message.len() as u32).to_be_bytes(), message].concat()

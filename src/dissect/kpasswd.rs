@@ -126,17 +126,8 @@ fn shown(mut r: Reader) -> Result<(String, String), Short> {
 mod tests {
     use super::*;
     use crate::dissect::messages::samples::{said, torn};
-    use crate::dissect::{Dissector, Opening};
+    use crate::dissect::samples::follow;
     use crate::model::evidence::Direction::Forward;
-
-    fn follow(definition: &Definition) -> Box<dyn Dissector> {
-        definition.follow.expect("it is followed")(&Opening {
-            forward: b"",
-            reverse: b"",
-            ports: (50_000, 464),
-            from_start: true,
-        })
-    }
 
     fn request() -> Vec<u8> {
         let shown = kerberos::samples::ap_request("kadmin/changepw");

@@ -139,10 +139,7 @@ impl Listener for Directory {
     fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
         // What is cut off or of another form says less, and nothing wrong.
         let _ = self.message(from, message, found);
-        match self.said.is_full() {
-            true => Progress::Done,
-            false => Progress::More,
-        }
+        self.said.progress()
     }
 }
 

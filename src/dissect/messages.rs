@@ -23,15 +23,22 @@ impl Sayings {
     /// before by either side.
     pub fn say(&mut self, field: Field, text: String, by: Direction, found: &mut Vec<Claim>) {
         let is_known = |(place, before): &(Field, String)| *place == field && *before == text;
-        if text.is_empty() || self.said.len() >= MAX_SAYINGS || self.said.iter().any(is_known) {
+        if text.is_empty() || self.is_full() || self.said.iter().any(is_known) {
             return;
         }
         self.said.push((field, text.clone()));
         found.push(Claim::Said { field, text, by });
     }
 
-    /// Whether nothing more would be told.
-    pub fn is_full(&self) -> bool {
+    /// Whether more would be told, were it said.
+    pub fn progress(&self) -> Progress {
+        match self.is_full() {
+            true => Progress::Done,
+            false => Progress::More,
+        }
+    }
+
+    fn is_full(&self) -> bool {
         self.said.len() >= MAX_SAYINGS
     }
 }

@@ -1,10 +1,20 @@
 //! What dissectors that follow a flow are held to, for tests.
 
-use crate::dissect::{Definition, Opening, Progress};
+use crate::dissect::{Definition, Dissector, Opening, Progress};
 use crate::model::evidence::{Claim, Direction};
 
 /// What was sent, piece by piece.
 pub type Talk<'a> = [(Direction, &'a [u8])];
+
+/// The definition's dissector, for a flow of which nothing is known yet.
+pub fn follow(definition: &Definition) -> Box<dyn Dissector> {
+    definition.follow.expect("it follows its flows")(&Opening {
+        forward: b"",
+        reverse: b"",
+        ports: (50_000, definition.examples[0].port),
+        from_start: true,
+    })
+}
 
 /// What the definition's dissector claims of this talk; it is fed until it is done.
 pub fn claims(definition: &Definition, talk: &Talk) -> Vec<Claim> {

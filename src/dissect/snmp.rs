@@ -124,10 +124,7 @@ impl Listener for Agent {
     fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
         // What is cut off or encrypted says less, and nothing wrong.
         let _ = self.message(from, message, found);
-        match self.said.is_full() {
-            true => Progress::Done,
-            false => Progress::More,
-        }
+        self.said.progress()
     }
 }
 
