@@ -20,7 +20,7 @@ mod echo;
 pub mod ftp;
 mod handshake;
 mod head;
-mod http;
+pub mod http;
 mod imap;
 mod isakmp;
 mod iscsi;

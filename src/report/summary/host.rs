@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use crate::attribute::hosts::HostShown;
 use crate::attribute::label::{EvidenceKind, Ground, LabelledFlow};
 use crate::catalog::ServiceId;
+use crate::dissect::http;
+use crate::dissect::text::BANNER;
 use crate::flow::ended::State;
 use crate::model::evidence::Direction;
 use crate::report::column::{Column, Value};
@@ -192,14 +194,13 @@ fn product(flow: &LabelledFlow) -> Option<String> {
 }
 
 fn is_product(kind: EvidenceKind) -> bool {
-    matches!(kind, EvidenceKind::Said(field) if ["banner", "http-server"].contains(&field.name()))
+    matches!(kind, EvidenceKind::Said(field) if [BANNER, http::SERVER].contains(&field))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attribute::label::Basis;
-    use crate::dissect::text::BANNER;
     use crate::report::sample::{catalog, frame, named, service, smb_session, unknown};
 
     fn row(flows: &[LabelledFlow], host: u8) -> HostRow {
