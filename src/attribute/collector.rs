@@ -174,14 +174,19 @@ impl<'a> Collector<'a> {
     /// Takes a flow that has ended; gives to `out` what is labelled by now.
     pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
         self.learn_hosts(&flow);
-        let (client, label) = self.judge(&flow);
-        if self.hold == Hold::Never || self.ladder.is_settled(&flow, &label) {
-            return out(self.number(flow, client, label));
+        if self.hold == Hold::Never {
+            return self.release(flow, out);
+        }
+        if self.ladder.may_settle(&flow) {
+            let (client, label) = self.judge(&flow);
+            if self.ladder.is_settled(&flow, &label) {
+                return out(self.number(flow, client, label));
+            }
         }
         if flow.state == State::Unanswered && self.held.len() >= MAX_HELD / 2 {
             // A flood of what nobody answers takes no place from those who talk.
             self.released += 1;
-            return out(self.number(flow, client, label));
+            return self.release(flow, out);
         }
         self.held_claims += weight(&flow);
         self.held.push_back(flow);
@@ -259,6 +264,11 @@ impl<'a> Collector<'a> {
             return;
         };
         self.held_claims -= weight(&flow);
+        self.release(flow, out);
+    }
+
+    /// Labels a flow by what is known now.
+    fn release(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
         let (client, label) = self.judge(&flow);
         out(self.number(flow, client, label));
     }

@@ -77,9 +77,16 @@ impl Ladder<'_> {
         uses.peek().is_some() && uses.all(|known| !RPC.iter().any(|rpc| known.may_speak(*rpc)))
     }
 
+    /// Whether a label of this flow may be settled at its end: if not, nothing is gained by judging
+    /// it before all is known. What only speaks a protocol is named by its ports, by other flows or
+    /// not at all.
+    pub fn may_settle(&self, flow: &EndedFlow) -> bool {
+        let says_more = |e: &Evidence| !matches!(e.claim, Claim::Speaks(_));
+        is_on_low_ports(flow) || flow.evidence.iter().any(says_more)
+    }
+
     /// Whether nothing that is still to be learned can change the label of this flow.
     pub fn is_settled(&self, flow: &EndedFlow, label: &Label) -> bool {
-        let ports = flow.tuple.source.port.max(flow.tuple.destination.port);
         let is_named = label.service.is_some();
         match label.basis {
             Basis::Content => is_named,
@@ -88,7 +95,7 @@ impl Ladder<'_> {
             Basis::Port | Basis::SharedPort | Basis::IpProtocol => false,
             Basis::Endpoint if is_appointment(label) => false,
             Basis::None if is_in_doubt(label) => false,
-            Basis::Endpoint | Basis::None => !flow.tuple.protocol.has_ports() || ports < 1024,
+            Basis::Endpoint | Basis::None => is_on_low_ports(flow),
         }
     }
 
@@ -608,13 +615,20 @@ fn doubt(server: Peer, protocol: IpProtocol, map: &EndpointMap) -> Option<Ground
     })
 }
 
+/// Whether no endpoint that is assigned later can be one of its own: those lie above the well-known
+/// ports.
+fn is_on_low_ports(flow: &EndedFlow) -> bool {
+    let highest = flow.tuple.source.port.max(flow.tuple.destination.port);
+    !flow.tuple.protocol.has_ports() || highest < 1024
+}
+
 /// Whether the label is without a service because of what a host showed of itself.
 fn is_in_doubt(label: &Label) -> bool {
     (label.evidence.iter()).any(|ground| ground.kind == EvidenceKind::HostSystem)
 }
 
-/// Whether the label rests on a transfer that was agreed on: what is said later of endpoints does
-/// not change it.
+/// Whether the label rests on a transfer that was agreed on: whose that is depends on the host of
+/// the control connection.
 fn is_appointment(label: &Label) -> bool {
     (label.evidence.iter()).any(|ground| matches!(ground.kind, EvidenceKind::Assigned(_)))
 }
