@@ -44,10 +44,11 @@ impl Ladder<'_> {
             server: flow.sender(client.reversed()),
             spoken: spoken(flow),
         };
+        let told = signs::told(flow, self.catalog);
         let mut label = self
             .by_content(&case)
             .or_else(|| netbios::label(flow, case.spoken, self.catalog))
-            .or_else(|| signs::label(flow, case.spoken, self.catalog))
+            .or_else(|| signs::label(flow, &told, case.spoken, self.catalog))
             .or_else(|| self.by_endpoint(&case, map))
             .or_else(|| self.by_appointment(&case, map))
             .or_else(|| self.by_instance(&case, map))
@@ -55,7 +56,7 @@ impl Ladder<'_> {
             .or_else(|| self.by_ip_protocol(&case, map))
             .unwrap_or_else(|| self.unknown(&case));
         pipes::add(flow, self.catalog, &mut label);
-        signs::add(flow, case.spoken, self.catalog, &mut label);
+        signs::add(flow, &told, case.spoken, self.catalog, &mut label);
         self.add_hearsay(&case, map, &mut label);
         let reached: Vec<_> = label
             .services
@@ -240,7 +241,7 @@ impl Ladder<'_> {
         };
         // What the service speaks at its own ports it speaks at this one.
         let speaks = |row: &&PortRow| match case.spoken {
-            Some(spoken) => row.speaks.iter().any(|name| name == spoken.name()),
+            Some(spoken) => row.may_speak(spoken),
             None => row.at.protocol_name() == protocol.to_string(),
         };
         let row = speakers.iter().find(speaks);

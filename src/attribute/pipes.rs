@@ -186,23 +186,7 @@ mod tests {
 
     /// The label of an SMB session of 500 bytes that proved these claims.
     fn label(catalog: &Catalog, claims: &[Claim]) -> Label {
-        let listener = Reached {
-            service: catalog.find("lanmanserver"),
-            application: "SMB".to_owned(),
-            basis: Basis::SharedPort,
-            via: None,
-            interfaces: Vec::new(),
-            pipes: Vec::new(),
-            bytes: 500,
-        };
-        let mut label = Label {
-            service: listener.service,
-            application: Some("SMB".to_owned()),
-            basis: Basis::SharedPort,
-            services: vec![listener],
-            candidates: Vec::new(),
-            evidence: Vec::new(),
-        };
+        let mut label = samples::smb_session(catalog);
         add(&samples::flow(claims), catalog, &mut label);
         label
     }

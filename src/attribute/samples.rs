@@ -1,5 +1,7 @@
 //! Ended flows with what they proved, for tests.
 
+use crate::attribute::label::{Basis, Label, Reached};
+use crate::catalog::Catalog;
 use crate::flow::ended::{EndedFlow, State};
 use crate::model::evidence::{Claim, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
@@ -48,5 +50,26 @@ pub fn flow(claims: &[Claim]) -> EndedFlow {
         gre_key: None,
         ttl: [None; 2],
         evidence: claims.iter().cloned().map(evidence).collect(),
+    }
+}
+
+/// The label that its port gives an SMB session of 500 bytes.
+pub fn smb_session(catalog: &Catalog) -> Label {
+    let listener = Reached {
+        service: catalog.find("lanmanserver"),
+        application: "SMB".to_owned(),
+        basis: Basis::SharedPort,
+        via: None,
+        interfaces: Vec::new(),
+        pipes: Vec::new(),
+        bytes: 500,
+    };
+    Label {
+        service: listener.service,
+        application: Some("SMB".to_owned()),
+        basis: Basis::SharedPort,
+        services: vec![listener],
+        candidates: Vec::new(),
+        evidence: Vec::new(),
     }
 }

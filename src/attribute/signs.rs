@@ -4,13 +4,19 @@ use crate::attribute::label::{Basis, Label, Reached};
 use crate::catalog::{Catalog, ServiceId, SignEntry};
 use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::Claim;
+use crate::model::evidence::{Claim, Evidence};
 use crate::model::protocol::{Field, Protocol};
 
 /// The label of a flow in which a service named itself, or was named as the one that is meant. Its
 /// evidence is left to the caller.
-pub fn label(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog) -> Option<Label> {
-    let service = told(flow, catalog).find_map(|sign| sign.service.filter(|_| !sign.through))?;
+pub fn label(
+    flow: &EndedFlow,
+    told: &[&SignEntry],
+    spoken: Option<Protocol>,
+    catalog: &Catalog,
+) -> Option<Label> {
+    let own = |sign: &&SignEntry| sign.service.filter(|_| !sign.through);
+    let service = told.iter().find_map(own)?;
     let application = application(catalog, service, spoken);
     Some(Label {
         service: Some(service),
@@ -32,14 +38,20 @@ pub fn label(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog) -> O
 
 /// Adds the services that were reached through the one that listens. Where none listens that is
 /// known, the first of them is the label's own, unless another maker's product listens.
-pub fn add(flow: &EndedFlow, spoken: Option<Protocol>, catalog: &Catalog, label: &mut Label) {
-    if told(flow, catalog).any(|sign| sign.product.is_some()) {
+pub fn add(
+    flow: &EndedFlow,
+    told: &[&SignEntry],
+    spoken: Option<Protocol>,
+    catalog: &Catalog,
+    label: &mut Label,
+) {
+    if told.iter().any(|sign| sign.product.is_some()) {
         return;
     }
     // Files are the file server's, whosesoever the share is that they lie in.
     let carries_files =
         spoken.is_some_and(|spoken| [smb::PROTOCOL, netbios_session::PROTOCOL].contains(&spoken));
-    let through = told(flow, catalog).filter(|sign| sign.through);
+    let through = told.iter().filter(|sign| sign.through);
     for service in through.filter_map(|sign| sign.service) {
         if label
             .services
@@ -112,13 +124,12 @@ pub fn meaning(catalog: &Catalog, field: Field, text: &str) -> Option<String> {
 }
 
 /// What was said that the catalog knows, in the order of the frames.
-fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> impl Iterator<Item = &'c SignEntry> {
-    flow.evidence
-        .iter()
-        .filter_map(|evidence| match &evidence.claim {
-            Claim::Said { field, text, .. } => catalog.sign(*field, text),
-            _ => None,
-        })
+pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<&'c SignEntry> {
+    let sign = |evidence: &Evidence| match &evidence.claim {
+        Claim::Said { field, text, .. } => catalog.sign(*field, text),
+        _ => None,
+    };
+    flow.evidence.iter().filter_map(sign).collect()
 }
 
 /// What the service's own rows call the protocol that is spoken, or what that is called otherwise.
@@ -127,7 +138,7 @@ fn application(catalog: &Catalog, service: ServiceId, spoken: Option<Protocol>) 
         return catalog.service(service).name.clone();
     };
     let mut rows = catalog.service(service).ports.iter();
-    let row = rows.find(|row| row.speaks.iter().any(|name| name == spoken.name()));
+    let row = rows.find(|row| row.may_speak(spoken));
     row.map_or_else(|| spoken.title().to_owned(), |row| row.application.clone())
 }
 
@@ -151,25 +162,10 @@ mod tests {
         };
         let by = Direction::Forward;
         let said = Claim::Said { field, text, by };
-        let listener = Reached {
-            service: catalog.find("lanmanserver"),
-            application: "SMB".to_owned(),
-            basis: Basis::SharedPort,
-            via: None,
-            interfaces: Vec::new(),
-            pipes: Vec::new(),
-            bytes: 500,
-        };
-        let mut label = Label {
-            service: listener.service,
-            application: Some("SMB".to_owned()),
-            basis: Basis::SharedPort,
-            services: vec![listener],
-            candidates: Vec::new(),
-            evidence: Vec::new(),
-        };
+        let mut label = samples::smb_session(&catalog);
         let flow = samples::flow(&[said, carried]);
-        add(&flow, Some(smb::PROTOCOL), &catalog, &mut label);
+        let told = told(&flow, &catalog);
+        add(&flow, &told, Some(smb::PROTOCOL), &catalog, &mut label);
         let one = |reached: &Reached| {
             let service = reached.service.expect("each is known");
             (

@@ -204,11 +204,22 @@ pub struct PortUse {
     pub quirk: bool,
 }
 
+impl PortRow {
+    /// Whether a payload there may plainly be of this protocol.
+    pub fn may_speak(&self, protocol: Protocol) -> bool {
+        is_among(protocol, &self.speaks)
+    }
+}
+
 impl PortUse {
     /// Whether a payload there may plainly be of this protocol.
     pub fn may_speak(&self, protocol: Protocol) -> bool {
-        self.speaks.iter().any(|name| name == protocol.name())
+        is_among(protocol, &self.speaks)
     }
+}
+
+fn is_among(protocol: Protocol, names: &[String]) -> bool {
+    names.iter().any(|name| name == protocol.name())
 }
 
 /// The version of an RPC interface.
