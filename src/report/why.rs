@@ -107,7 +107,7 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::Assigned(by) => by.lead.to_owned(),
         EvidenceKind::Protocol => format!("speaks {value}"),
         EvidenceKind::Mismatch => format!("port {value}, but the payload is another's"),
-        EvidenceKind::HostSystem => format!("the server is no Windows ({value})"),
+        EvidenceKind::HostSystem => format!("shows itself as {value} ({named})"),
         EvidenceKind::Said(field) => format!("{} \"{value}\"", field.lead()),
     };
     let frame = ground.frame.map(|frame| frame.number);
@@ -196,6 +196,18 @@ mod tests {
         assert_eq!(why(context, &flow), "no service named");
         flow.label.candidates = vec![service(&catalog, "W3SVC")];
         assert_eq!(why(context, &flow), "could be W3SVC");
+    }
+
+    #[test]
+    fn a_product_that_keeps_a_name_back_is_not_called_another_system() {
+        let text = said(|flow| {
+            flow.label.basis = Basis::None;
+            flow.label.evidence[0].kind = EvidenceKind::HostSystem;
+            flow.label.evidence[0].value = "nginx".to_owned();
+            flow.label.evidence[0].name = Some("the product that listens there".to_owned());
+        });
+        let expected = "shows itself as nginx (the product that listens there), frame 16";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]
