@@ -324,6 +324,7 @@ impl EndpointMap {
         let mut ports: Vec<_> = self.ports.iter().collect();
         ports.sort_unstable_by_key(|(place, _)| **place);
         for ((server, protocol, port), tenants) in ports {
+            let first = rows.len();
             for tenant in tenants {
                 let row = EndpointRow {
                     server: *server,
@@ -338,7 +339,7 @@ impl EndpointMap {
                     since: tenant.since,
                     until: tenant.until,
                 };
-                join(&mut rows, row);
+                join(&mut rows, first, row);
             }
         }
         for (server, protocol, port, known) in self.instances.all() {
@@ -357,6 +358,7 @@ impl EndpointMap {
             });
         }
         for ((server, protocol, port), words) in &self.hearsay {
+            let first = rows.len();
             for heard in words {
                 let row = EndpointRow {
                     server: *server,
@@ -371,7 +373,7 @@ impl EndpointMap {
                     since: heard.since,
                     until: None,
                 };
-                join(&mut rows, row);
+                join(&mut rows, first, row);
             }
         }
         for ((server, pipe, interface), (frame, since)) in &self.pipes {
@@ -446,12 +448,11 @@ fn confirm(tenants: &mut [Tenant], known: usize, time: Timestamp) {
     }
 }
 
-/// Adds a row, or its interface to the row of the same port, time and teacher.
-fn join(rows: &mut Vec<EndpointRow>, row: EndpointRow) {
-    let same = rows.iter_mut().rev().find(|known| {
-        (known.server, known.protocol, known.port) == (row.server, row.protocol, row.port)
-            && (known.learned, known.until) == (row.learned, row.until)
-            && known.said_by == row.said_by
+/// Adds a row, or its interface to the row of the same time and teacher, of those from `first` on,
+/// which are of the same port.
+fn join(rows: &mut Vec<EndpointRow>, first: usize, row: EndpointRow) {
+    let same = rows[first..].iter_mut().rev().find(|known| {
+        (known.learned, known.until) == (row.learned, row.until) && known.said_by == row.said_by
     });
     match same {
         Some(known) => {

@@ -298,7 +298,8 @@ impl Catalog {
         let best_of = |fits: &dyn Fn(&InterfaceEntry) -> bool| {
             let entries = || self.interfaces_of_uuid(interface.uuid).filter(|e| fits(e));
             let on_the_pipe = |e: &&InterfaceEntry| {
-                (e.pipes.iter()).any(|name| pipe.as_ref() == Some(&plain_pipe(name)))
+                (pipe.as_ref())
+                    .is_some_and(|pipe| e.pipes.iter().any(|name| *pipe == plain_pipe(name)))
             };
             entries().find(on_the_pipe).or_else(|| entries().next())
         };
