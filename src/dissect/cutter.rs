@@ -35,6 +35,11 @@ impl Cutter {
         self.skip -= bytes.up_to(skip).len() as u64;
     }
 
+    /// Whether the next byte is the first of a message.
+    pub fn is_at_boundary(&self) -> bool {
+        self.pending.is_empty() && self.skip == 0 && self.lost == 0
+    }
+
     /// Adds to `pending` until it has `len` bytes; `None` if there are too few.
     pub fn fill(&mut self, len: usize, bytes: &mut Reader) -> Option<()> {
         let wanted = len.saturating_sub(self.pending.len());

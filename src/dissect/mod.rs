@@ -17,6 +17,7 @@ mod dhcp6;
 mod dns;
 mod domain_name;
 mod echo;
+mod few;
 pub mod ftp;
 mod handshake;
 mod head;

@@ -1,8 +1,7 @@
 //! What the PDUs of one connection prove: contexts offered and accepted, calls, and the answers of
 //! the endpoint mapper and of DCOM's activation.
 
-use std::collections::BTreeMap;
-
+use crate::dissect::few::Few;
 use crate::dissect::rpc::bind::{self, Answer, Offer, Syntax};
 use crate::dissect::rpc::dcom::Activations;
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
@@ -25,14 +24,14 @@ const MAX_CALLS: usize = 256;
 #[derive(Default)]
 pub struct Association {
     client: Option<Direction>,
-    contexts: BTreeMap<u16, Context>,
+    contexts: Few<u16, Context>,
     waiting: Vec<Waiting>,
     /// The answers to a BIND that has not been seen yet, with its call: directions are not in step.
     early: Option<(u32, Vec<Answer>)>,
-    interfaces: BTreeMap<Interface, Standing>,
-    carried: BTreeMap<Interface, u64>,
+    interfaces: Few<Interface, Standing>,
+    carried: Few<Interface, u64>,
     /// Calls not answered yet whose answer would prove something.
-    calls: BTreeMap<u32, Asked>,
+    calls: Few<u32, Asked>,
     /// The side that listens has offered or called, as a client does: it only sends back what it is
     /// sent, and nothing on this connection proves anything.
     is_echo: bool,
@@ -139,12 +138,8 @@ impl Association {
 
     /// Says what each interface carried. A second call says nothing more.
     pub fn finish(&mut self, found: &mut Vec<Claim>) {
-        let carried = std::mem::take(&mut self.carried);
-        found.extend(
-            carried
-                .into_iter()
-                .map(|(interface, bytes)| Claim::Carried { interface, bytes }),
-        );
+        let carried = self.carried.take().into_iter();
+        found.extend(carried.map(|(interface, bytes)| Claim::Carried { interface, bytes }));
     }
 
     /// Bytes that it keeps, about.
@@ -256,8 +251,10 @@ impl Association {
 
     fn count(&mut self, header: &Header, call: Call) {
         if let Some(context) = self.contexts.get(&call.context) {
-            let bytes = self.carried.entry(context.interface).or_default();
-            *bytes = bytes.saturating_add(header.len.into());
+            match self.carried.get_mut(&context.interface) {
+                Some(bytes) => *bytes = bytes.saturating_add(header.len.into()),
+                None => (self.carried).insert(context.interface, header.len.into()),
+            }
         }
     }
 

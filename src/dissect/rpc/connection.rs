@@ -27,9 +27,23 @@ impl Dissector for Connection {
         } = self;
         let stream = &mut streams[from.index()];
         let mut bytes = Reader::little(bytes);
-        while let Some(header) = next(stream, &mut bytes, from, association) {
-            association.see(from, &header, &stream.pending, found);
-            stream.clear();
+        loop {
+            stream.pass_over(&mut bytes);
+            if let Some((header, pdu)) = next_in_place(stream, &mut bytes) {
+                let call = Call::read(&header, pdu);
+                let is_wanted = association.wants(from, &header, call);
+                let seen = if is_wanted {
+                    usize::MAX
+                } else {
+                    CALL_HEADER_LEN
+                };
+                association.see(from, &header, &pdu[..pdu.len().min(seen)], found);
+            } else if let Some(header) = next(stream, &mut bytes, from, association) {
+                association.see(from, &header, &stream.pending, found);
+                stream.clear();
+            } else {
+                break;
+            }
         }
         if stream.lost() > MAX_LOST {
             association.finish(found);
@@ -53,6 +67,16 @@ impl Dissector for Connection {
     }
 }
 
+/// The next PDU of a direction, if all of it has come at once, as it mostly does: then nothing is
+/// copied.
+fn next_in_place<'a>(stream: &Cutter, bytes: &mut Reader<'a>) -> Option<(Header, &'a [u8])> {
+    if !stream.is_at_boundary() {
+        return None;
+    }
+    let header = Header::read(bytes.clone().take(HEADER_LEN).ok()?)?;
+    Some((header, bytes.take(header.len.into()).ok()?))
+}
+
 /// The next PDU of a direction, whose beginning is then `pending`: all of it if the association
 /// wants that, else at least its call header. `None` when the bytes are used up.
 fn next(
@@ -61,7 +85,6 @@ fn next(
     from: Direction,
     association: &Association,
 ) -> Option<Header> {
-    stream.pass_over(bytes);
     let header = loop {
         stream.find_boundary(bytes, HEADER_LEN, leads_on)?;
         stream.fill(HEADER_LEN, bytes)?;
