@@ -75,6 +75,8 @@ struct Hot {
 /// Follows the payload.
 pub(super) struct Ear {
     talk: Talk,
+    /// What it keeps, as the table knows it: asking every time costs as much as following.
+    kept: usize,
     /// The last frame that it was given.
     last_frame: Frame,
 }
@@ -82,6 +84,13 @@ pub(super) struct Ear {
 impl Ear {
     /// Bytes of memory that it takes, without what is kept of the payload.
     pub const BYTES: usize = size_of::<Ear>();
+
+    /// Tells the table what it keeps now.
+    fn weigh(&mut self, allowance: &mut Allowance) {
+        let kept = self.talk.kept();
+        allowance.kept = allowance.kept - self.kept + kept;
+        self.kept = kept;
+    }
 
     /// Makes the last claims; says which frame proves them.
     pub fn finish(self, claims: &mut Vec<Claim>) -> Frame {
@@ -287,18 +296,15 @@ impl OpenFlow {
             }
             None => {
                 allowance.talks -= 1;
-                let ear = Box::new(self.new_ear(packet.frame));
-                allowance.kept += ear.talk.kept();
-                ear
+                Box::new(self.new_ear(packet.frame))
             }
         };
         ear.last_frame = packet.frame;
-        allowance.kept -= ear.talk.kept();
         let interest = match &packet.tcp {
             Some(tcp) => (ear.talk).segment(way, tcp, payload, packet.payload_missing, claims),
             None => ear.talk.datagram(way, payload, claims),
         };
-        allowance.kept += ear.talk.kept();
+        ear.weigh(allowance);
         self.hot.ear = Some(ear);
         Ok(interest)
     }
@@ -314,6 +320,7 @@ impl OpenFlow {
         talk.begin(self.rest.opening.begins());
         Ear {
             talk,
+            kept: 0,
             last_frame: first,
         }
     }
@@ -326,9 +333,8 @@ impl OpenFlow {
     /// Gives up those holes: what waits is taken now.
     pub fn give_up_holes(&mut self, allowance: &mut Allowance, claims: &mut Vec<Claim>) {
         if let Some(ear) = &mut self.hot.ear {
-            allowance.kept -= ear.talk.kept();
             ear.talk.give_up_holes(claims);
-            allowance.kept += ear.talk.kept();
+            ear.weigh(allowance);
         }
     }
 
@@ -337,7 +343,7 @@ impl OpenFlow {
         self.hot.is_wanted = false;
         let ear = self.hot.ear.take()?;
         allowance.talks += 1;
-        allowance.kept -= ear.talk.kept();
+        allowance.kept -= ear.kept;
         Some(ear)
     }
 
@@ -345,7 +351,7 @@ impl OpenFlow {
     /// is not followed.
     pub fn burden(&self) -> Option<(bool, usize)> {
         let ear = self.hot.ear.as_ref()?;
-        Some((ear.talk.is_probing(), ear.talk.kept()))
+        Some((ear.talk.is_probing(), ear.kept))
     }
 
     /// How many claims it keeps.

@@ -52,8 +52,12 @@ pub struct Bounds {
 /// Claims that a flow may keep where there is no room: what it speaks, and what it says first.
 pub const FEW_CLAIMS: usize = 2;
 
-/// How many of those that are followed longest are looked at to find the one to give up.
+/// How many of those that are followed longest are looked at to find whom to give up.
 const LOOKED_AT: usize = 32;
+
+/// How many of those that were looked at for their payload are given up together: where there is no
+/// room, each new flow would have others looked at otherwise.
+const GIVEN_UP_AT_A_TIME: usize = 8;
 
 /// What a table has had to give up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +114,8 @@ pub struct FlowTable {
     followed: VecDeque<(u32, u32)>,
     /// What the claims of all flows weigh.
     evidence: usize,
+    /// How heavy they may be before it is looked again for whose to give up.
+    looked_at: usize,
     bounds: Bounds,
     given_up: GivenUp,
     claims: Vec<Claim>,
@@ -158,6 +164,7 @@ impl FlowTable {
             },
             followed: VecDeque::new(),
             evidence: 0,
+            looked_at: 0,
             bounds,
             given_up: GivenUp::default(),
             claims: Vec::new(),
@@ -343,7 +350,7 @@ impl FlowTable {
         out: &mut Outcome,
     ) {
         if self.allowance.talks == 0 && !self.flow(slot).is_listened_to() {
-            self.give_up_a_talk(|(is_probing, kept)| (is_probing, kept), out);
+            self.give_up_talks(|(is_probing, kept)| (is_probing, kept), out);
         }
         let flow = (self.flows.get_mut(slot)).expect("it was found or opened for this packet");
         let was_listened_to = flow.is_listened_to();
@@ -372,47 +379,49 @@ impl FlowTable {
         } else if !was_listened_to {
             self.followed.push_back((slot, flow.serial()));
         }
-        if self.evidence > self.bounds.claims {
+        self.looked_at = self.looked_at.min(self.evidence + LOOKED_AT);
+        if self.evidence > self.bounds.claims.max(self.looked_at) {
             self.give_up_claims();
         }
         if self.allowance.kept > self.bounds.kept {
-            self.give_up_a_talk(|(_, kept)| (false, kept), out);
+            self.give_up_talks(|(_, kept)| (false, kept), out);
         }
         if self.followed.len() > 2 * self.bounds.talks + LOOKED_AT {
             self.forget_ended();
         }
     }
 
-    /// Cuts the claims of one of the flows that are followed longest: the one that has most.
+    /// Cuts the claims of one of the flows that are followed longest: the one that has most. Looks
+    /// again only once as much has come as it looked at: what nothing can be cut of stays.
     fn give_up_claims(&mut self) {
-        let count = self.followed.len().min(LOOKED_AT);
-        let looked_at: Vec<(u32, u32)> = self.followed.drain(..count).collect();
-        let claims = |(slot, serial): &(u32, u32)| {
-            let flow = self
-                .flows
-                .get(*slot)
-                .filter(|flow| flow.serial() == *serial);
-            flow.map_or(0, |flow| flow.evidence_len())
-        };
-        let heaviest = looked_at
-            .iter()
-            .rev()
-            .max_by_key(|one| claims(one))
-            .copied();
-        self.followed
-            .extend(looked_at.iter().filter(|one| claims(one) > 0));
-        let Some((slot, _)) = heaviest.filter(|one| claims(one) > FEW_CLAIMS) else {
-            return;
-        };
-        let flow = self.flows.get_mut(slot).expect("it has claims");
-        let before = flow.evidence_weight();
-        self.given_up.evidence += flow.cut_evidence(FEW_CLAIMS) as u64;
-        self.evidence -= before - flow.evidence_weight();
+        let mut looked_at = Vec::with_capacity(LOOKED_AT);
+        while looked_at.len() < LOOKED_AT
+            && let Some((slot, serial)) = self.followed.pop_front()
+        {
+            let flow = (self.flows.get(slot)).filter(|flow| flow.serial() == serial);
+            let claims = flow.map_or(0, OpenFlow::evidence_len);
+            if claims > 0 {
+                looked_at.push((claims, slot, serial));
+            }
+        }
+        // Of equal ones the first.
+        let heaviest = looked_at.iter().rev().max_by_key(|(claims, ..)| claims);
+        if let Some((claims, slot, _)) = heaviest
+            && *claims > FEW_CLAIMS
+        {
+            let flow = self.flows.get_mut(*slot).expect("it has claims");
+            let before = flow.evidence_weight();
+            self.given_up.evidence += flow.cut_evidence(FEW_CLAIMS) as u64;
+            self.evidence -= before - flow.evidence_weight();
+        }
+        let others = looked_at.iter().map(|(_, slot, serial)| (*slot, *serial));
+        self.followed.extend(others);
+        self.looked_at = self.evidence + LOOKED_AT;
     }
 
-    /// Stops following one of the flows that are followed longest: the one that weighs most. A flood
+    /// Stops following some of the flows that are followed longest: those that weigh most. A flood
     /// of beginnings gives up its own, and not a session that goes on beside it.
-    fn give_up_a_talk<W: Ord>(&mut self, weigh: impl Fn((bool, usize)) -> W, out: &mut Outcome) {
+    fn give_up_talks<W: Ord>(&mut self, weigh: impl Fn((bool, usize)) -> W, out: &mut Outcome) {
         let mut looked_at = Vec::with_capacity(LOOKED_AT);
         while looked_at.len() < LOOKED_AT
             && let Some((slot, serial)) = self.followed.pop_front()
@@ -422,15 +431,14 @@ impl FlowTable {
             }
         }
         // Of equal ones the first.
-        let heaviest = looked_at.iter().rev().max_by_key(|(weight, ..)| weight);
-        let Some(victim) = heaviest.map(|(_, slot, _)| *slot) else {
-            return;
-        };
-        let others = looked_at.iter().filter(|(_, slot, _)| *slot != victim);
-        self.followed
-            .extend(others.map(|(_, slot, serial)| (*slot, *serial)));
-        self.given_up.talks += 1;
-        self.stop_listening(victim, out);
+        looked_at.sort_by(|(one, ..), (other, ..)| other.cmp(one));
+        let given_up = GIVEN_UP_AT_A_TIME.min(looked_at.len().div_ceil(2));
+        let kept = looked_at.split_off(given_up);
+        (self.followed).extend(kept.iter().map(|(_, slot, serial)| (*slot, *serial)));
+        self.given_up.talks += given_up as u64;
+        for (_, slot, _) in looked_at {
+            self.stop_listening(slot, out);
+        }
     }
 
     fn burden(&self, slot: u32, serial: u32) -> Option<(bool, usize)> {
