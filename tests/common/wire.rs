@@ -69,6 +69,11 @@ impl<W: Write> Tape<W> {
         self.frame(&ethernet(&ipv4(6, from.0, to.0, &segment)));
     }
 
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     pub fn flush(&mut self) {
         let _ = self.out.flush();
     }
