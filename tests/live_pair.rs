@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::floods::{self, CLIENT, SERVER};
 use common::live::{self, PATIENCE, begin, end, halt, row_of, signal};
-use common::namespace::{self, Namespace};
+use common::namespace::Namespace;
 use common::wire::*;
 use tempfile::TempDir;
 
@@ -258,11 +258,11 @@ fn live_floods_cost_no_honest_flow_its_label_and_no_memory_without_end() {
         ("half PDUs", floods::half_pdu, 25_000),
     ];
     for (what, flood, count) in all {
-        let frames = capture(|tape| floods::beside(tape, flood, count));
-        let number = namespace::frames(&frames).count().to_string();
+        let flooded = capture(|tape| floods::beside(tape, flood, count));
+        let number = frames(&flooded).count().to_string();
         let bounds = ["--max-flows", "10000", "-c", &number];
         let watch = begin(&mut namespace.watch(&[LARGE, &bounds].concat()));
-        let sent = namespace.send(&frames);
+        let sent = namespace.send(&flooded);
         let ended = end(watch);
         assert_eq!(ended.code, Some(0), "{what}: {}", ended.words);
         ended.accounts_for(sent);

@@ -110,6 +110,11 @@ pub fn end_read_by<R: Read + Send + 'static>(
 
 /// Waits for the end of a process: its exit code and the most memory that it had.
 pub fn wait(child: &mut Child) -> (Option<i32>, u64) {
+    wait_for(child, PATIENCE).expect("the watch ends by itself")
+}
+
+/// The same, but not for ever: `None` if it had to be ended.
+pub fn wait_for(child: &mut Child, patience: Duration) -> Option<(Option<i32>, u64)> {
     let begun = Instant::now();
     let mut peak_kib = 0;
     loop {
@@ -117,10 +122,11 @@ pub fn wait(child: &mut Child) -> (Option<i32>, u64) {
         let kib = status(child, "VmHWM").and_then(|line| line.strip_suffix(" kB")?.parse().ok());
         peak_kib = peak_kib.max(kib.unwrap_or(0));
         match child.try_wait().expect("it is our child") {
-            Some(status) => return (status.code(), peak_kib),
-            None if begun.elapsed() > PATIENCE => {
+            Some(status) => return Some((status.code(), peak_kib)),
+            None if begun.elapsed() > patience => {
                 child.kill().expect("it is our child");
-                panic!("the watch did not end by itself");
+                child.wait().expect("it is our child");
+                return None;
             }
             None => thread::sleep(Duration::from_millis(2)),
         }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::live::{PATIENCE, may_capture};
+use super::wire::frames;
 use nix::sched::{CloneFlags, setns};
 
 /// A network namespace of our own with the pair of devices `near` and `far`, on which nobody
@@ -92,23 +93,6 @@ fn send_here(capture: &[u8]) -> u64 {
     }
     sent
 }
-
-/// The frames of a pcap file that a test made.
-pub fn frames(capture: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = FILE_HEADER;
-    std::iter::from_fn(move || {
-        let len = capture
-            .get(at + 8..at + 12)?
-            .try_into()
-            .expect("four bytes");
-        let start = at + RECORD_HEADER;
-        at = start + u32::from_le_bytes(len) as usize;
-        Some(&capture[start..at])
-    })
-}
-
-const FILE_HEADER: usize = 24;
-const RECORD_HEADER: usize = 16;
 
 impl Drop for Namespace {
     fn drop(&mut self) {

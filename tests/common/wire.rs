@@ -79,6 +79,24 @@ impl<W: Write> Tape<W> {
     }
 }
 
+/// Bytes before the first record of a pcap file, and before the frame of each.
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+
+/// The frames of a pcap file that a test made.
+pub fn frames(capture: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = FILE_HEADER;
+    std::iter::from_fn(move || {
+        let len = capture
+            .get(at + 8..at + 12)?
+            .try_into()
+            .expect("four bytes");
+        let start = at + RECORD_HEADER;
+        at = start + u32::from_le_bytes(len) as usize;
+        Some(&capture[start..at])
+    })
+}
+
 pub fn ethernet(packet: &[u8]) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
     frame.extend(packet);
