@@ -68,7 +68,7 @@ const AHEAD: usize = 32;
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long the kernel is read empty after a live run is over, at the most: a busy device never
-/// runs dry.
+/// runs dry. What is there after that is counted, for as long again.
 const LAST_ORDERS: Duration = Duration::from_secs(1);
 
 /// How a run goes.
@@ -198,12 +198,15 @@ pub fn devices(
             deal.live(&records, limits.packets);
             live.over.store(true, atomic::Ordering::Relaxed);
             drop(records);
+            let mut came = 0;
             for capture in captures {
-                let (stats, result) = capture.join().expect("a capture thread does not panic");
-                deal.stats.dropped_by_kernel += stats.dropped_by_kernel;
-                deal.stats.dropped_by_device += stats.dropped_by_device;
+                let (device, result) = capture.join().expect("a capture thread does not panic");
+                deal.stats.dropped_by_kernel += device.dropped_by_kernel;
+                deal.stats.dropped_by_device += device.dropped_by_device;
+                came += device.frames;
                 failures.extend(result.err());
             }
+            deal.stats.unread = came - deal.stats.captured;
         });
     };
     let collector = Collector::new(catalog, &settings.networks, Hold::Never);
@@ -227,26 +230,38 @@ impl Live<'_> {
         send: &Sender<Records>,
     ) -> (DeviceStats, Result<(), DeviceError>) {
         let pool = Pool::default();
+        let result = self.deliver(&mut device, &pool, send);
+        if result.is_ok() {
+            count_the_rest(&mut device, &pool);
+        }
+        (device.stats(), result)
+    }
+
+    /// Hands on what comes, until nobody takes it, or the run is over and nothing comes any more.
+    fn deliver(
+        &self,
+        device: &mut Device,
+        pool: &Pool,
+        send: &Sender<Records>,
+    ) -> Result<(), DeviceError> {
         let mut last_orders = None;
-        let result = loop {
+        loop {
             if self.is_over() {
                 let end = *last_orders.get_or_insert_with(|| Instant::now() + LAST_ORDERS);
                 if Instant::now() >= end {
-                    break Ok(());
+                    return Ok(());
                 }
             }
-            match device.next(&pool) {
-                Ok(Some(records)) => {
+            match device.next(pool)? {
+                Some(records) => {
                     if send.send(records).is_err() {
-                        break Ok(());
+                        return Ok(());
                     }
                 }
-                Ok(None) if last_orders.is_some() => break Ok(()),
-                Ok(None) => {}
-                Err(error) => break Err(error),
+                None if last_orders.is_some() => return Ok(()),
+                None => {}
             }
-        };
-        (device.stats(), result)
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -256,6 +271,14 @@ impl Live<'_> {
                 .deadline
                 .is_some_and(|deadline| Instant::now() >= deadline)
     }
+}
+
+/// Reads what the kernel still holds of a device only to have it counted. Whoever reads rows slowly
+/// may have left more there than [`LAST_ORDERS`] let through.
+fn count_the_rest(device: &mut Device, pool: &Pool) {
+    let end = Instant::now() + LAST_ORDERS;
+    // A device that goes away now is missed by nobody.
+    while Instant::now() < end && matches!(device.next(pool), Ok(Some(_))) {}
 }
 
 /// Runs the reader, the workers and the collector until the reader is through.

@@ -2,7 +2,8 @@
 //!
 //! Every captured record comes to one of three ends, and [`Stats::adds_up`] holds them to it:
 //! labelled (it is counted in a flow's row), undecoded for a named reason, or filtered out. What
-//! was dropped before it could be captured is counted beside them.
+//! was dropped before it could be captured, or came and was not looked at before the end, is counted
+//! beside them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -38,6 +39,9 @@ pub struct Stats {
     pub dropped_by_kernel: u64,
     /// Packets that a device or its driver dropped.
     pub dropped_by_device: u64,
+    /// Packets that a device had captured and nobody looked at before the end of the run: the output
+    /// was refused or too slow, or as many as were asked for had come.
+    pub unread: u64,
     /// Captures that were damaged; what came before the damage is counted.
     pub damaged: u64,
     /// Bytes on the wire of all captured records.
@@ -133,6 +137,7 @@ impl Stats {
         self.labelled += other.labelled;
         self.dropped_by_kernel += other.dropped_by_kernel;
         self.dropped_by_device += other.dropped_by_device;
+        self.unread += other.unread;
         self.damaged += other.damaged;
         self.wire_bytes += other.wire_bytes;
         self.flows += other.flows;
@@ -190,6 +195,7 @@ impl Stats {
                 filtered: self.filtered,
                 dropped_by_kernel: self.dropped_by_kernel,
                 dropped_by_device: self.dropped_by_device,
+                unread: self.unread,
                 damaged: self.damaged,
                 wire_bytes: self.wire_bytes,
                 flows: self.flows,
@@ -219,6 +225,7 @@ impl Stats {
         line("  filtered out", self.filtered)?;
         line("packets dropped by the kernel", self.dropped_by_kernel)?;
         line("packets dropped by the device", self.dropped_by_device)?;
+        line("packets unread at the end", self.unread)?;
         line("bytes on the wire", self.wire_bytes)?;
         line("flows", self.flows)?;
         line("  at a time, at most", self.most_flows)?;
@@ -285,6 +292,7 @@ struct Body<'a> {
     filtered: u64,
     dropped_by_kernel: u64,
     dropped_by_device: u64,
+    unread: u64,
     damaged: u64,
     wire_bytes: u64,
     flows: u64,

@@ -61,6 +61,37 @@ fn a_host_that_speaks_of_another_is_quoted_and_not_believed() {
     assert_eq!(row["candidates"][0]["service"], "LSASS", "{row:#}");
 }
 
+/// The victim's other address: what would prove it, a liar could say as well.
+const OTHER_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 9, 0, 2);
+
+#[test]
+fn a_server_that_names_another_of_its_addresses_is_believed_of_the_one_that_answered() {
+    let at = [(OTHER_ADDRESS, PORT)];
+    let row = honest(|tape| ask_mapper(tape, (CLIENT.0, 40_000), VICTIM, SAMR, &at));
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+}
+
+#[test]
+fn at_the_other_address_of_a_server_its_word_makes_a_candidate_until_a_binding_proves_it() {
+    let row = assert_not_believed(|tape| {
+        let asked = (CLIENT.0, 40_000);
+        ask_mapper(tape, asked, OTHER_ADDRESS, SAMR, &[(VICTIM, PORT)]);
+    });
+    assert_eq!(row["candidates"][0]["service"], "LSASS", "{row:#}");
+    let row = honest(|tape| {
+        let asked = (CLIENT.0, 40_000);
+        ask_mapper(tape, asked, OTHER_ADDRESS, SAMR, &[(VICTIM, PORT)]);
+        let mut bound = Connection::open(tape, (ten(0, 0, 8), 40_001), (VICTIM, PORT));
+        bound.ask(tape, &bind(1, SAMR));
+        bound.answer(tape, &bind_ack(1));
+        bound.ask(tape, &request(2, 5, &[0; 64]));
+        bound.answer(tape, &response(2, &[0; 64]));
+    });
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+}
+
 /// A connection to the victim's endpoint mapper on which the client says everything.
 fn forge(tape: &mut Tape<BufWriter<File>>, mut talk: Connection) {
     let answer = response(2, &mapped(&[tower(SAMR, (VICTIM, PORT))]));

@@ -14,6 +14,7 @@ use std::process::{ChildStdin, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use common::floods::{self, ANSWER, CLIENT, QUERY, SERVER, TARGET, stranger};
 use common::wire::*;
 use serde_json::Value as Json;
 
@@ -134,15 +135,7 @@ impl Flooded {
             "{what}: {} KiB",
             self.peak_kib
         );
-        for (port, services) in [(49_153, "LSASS"), (49_154, "DNS"), (53, "DNS")] {
-            let rows: Vec<_> = (self.honest.iter())
-                .filter(|row| row["server_port"] == port)
-                .collect();
-            assert!(!rows.is_empty(), "{what}: no row for {port}");
-            for row in rows {
-                assert_eq!(row["service"], services, "{what}: {row:#}");
-            }
-        }
+        floods::keep_labels(&self.honest, what);
     }
 
     fn gave_up(&self, what: &str) -> u64 {
@@ -150,81 +143,21 @@ impl Flooded {
     }
 }
 
-const CLIENT: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 0, 0, 7);
-const SERVER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 0, 0, 2);
-
-/// A DNS query for `example.com`, and that there is none.
-const QUERY: &[u8] =
-    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
-const ANSWER: &[u8] =
-    b"\x12\x34\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
-
-/// Honest talk around a flood and in its middle: a session bound before that goes on after it, an
-/// endpoint mapper's answer whose port is used later, and questions over UDP.
+/// A flood with honest talk around it and in its middle.
 fn beside(flood: impl Fn(&mut Out, u32) + Send, count: u32) -> Flooded {
-    label(move |tape| {
-        let mut session = Connection::open(tape, (CLIENT, 40_001), (SERVER, 49_153));
-        session.ask(tape, &bind(1, SAMR));
-        session.answer(tape, &bind_ack(1));
-        ask_mapper(
-            tape,
-            (CLIENT, 40_002),
-            SERVER,
-            DNSSERVER,
-            &[(SERVER, 49_154)],
-        );
-        for number in 0..count {
-            flood(tape, number);
-            if number == count / 2 {
-                session.ask(tape, &request(2, 5, &[0; 64]));
-                session.answer(tape, &response(2, &[0; 64]));
-                tape.udp((CLIENT, 40_003), (SERVER, 53), QUERY);
-                tape.udp((SERVER, 53), (CLIENT, 40_003), ANSWER);
-            }
-        }
-        silent_talk(tape, (CLIENT, 40_004), (SERVER, 49_154));
-        session.ask(tape, &request(3, 5, &[0; 64]));
-        session.answer(tape, &response(3, &[0; 64]));
-        session.close(tape);
-    })
+    label(move |tape| floods::beside(tape, flood, count))
 }
-
-/// A stranger's address and port by number.
-fn stranger(number: u32) -> Peer {
-    let [a, b, c, _] = (number << 8).to_be_bytes();
-    (ten(100 + a % 100, b, c), 1024 + (number % 60_000) as u16)
-}
-
-/// Where strangers go: ports that nobody lists.
-const TARGET: Peer = (std::net::Ipv4Addr::new(10, 0, 0, 3), 49_999);
 
 #[test]
 fn a_flood_of_ten_million_syns() {
-    let flooded = beside(
-        |tape, number| tape.tcp(stranger(number), TARGET, SYN, (number, 0), &[]),
-        many(10_000_000),
-    );
+    let flooded = beside(floods::syn, many(10_000_000));
     flooded.hold("SYN flood");
     assert!(flooded.gave_up("flows") > 0, "{}", flooded.stats);
 }
 
 #[test]
 fn a_flood_of_ten_million_fragments_that_never_complete() {
-    let flooded = beside(
-        |tape, number| {
-            // Later parts, first parts, of another datagram each.
-            let (from, id) = (stranger(number / 7).0, number as u16);
-            let offset = if number % 2 == 0 {
-                0x2000
-            } else {
-                0x2000 | 100
-            };
-            let part = udp(1000, 2000, &[7; 56]);
-            let packet = fragment(17, (from, TARGET.0), (id, offset), &part);
-            tape.frame(&ethernet(&packet));
-        },
-        many(10_000_000),
-    );
+    let flooded = beside(floods::fragment_of_nothing, many(10_000_000));
     flooded.hold("fragments");
     assert!(
         flooded.gave_up("fragmented datagrams") > 0,
@@ -235,16 +168,7 @@ fn a_flood_of_ten_million_fragments_that_never_complete() {
 
 #[test]
 fn a_million_half_pdus() {
-    let flooded = beside(
-        |tape, number| {
-            let mut half = bind(1, SAMR);
-            half[8..10].copy_from_slice(&60_000_u16.to_le_bytes());
-            half.resize(1400, 0);
-            let mut talk = Connection::without_handshake(stranger(number), TARGET);
-            talk.ask(tape, &half);
-        },
-        many(1_000_000),
-    );
+    let flooded = beside(floods::half_pdu, many(1_000_000));
     flooded.hold("half PDUs");
     let given_up = flooded.gave_up("flows whose payload was not followed");
     assert!(given_up > 0, "{}", flooded.stats);

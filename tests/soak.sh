@@ -44,7 +44,7 @@ folder, memory = sys.argv[1], [int(m) for m in sys.argv[2:] if m]
 sent, refused = map(int, open(f"{folder}/sent").read().split())
 stats = next(json.loads(l)["stats"] for l in open(f"{folder}/words") if l.startswith('{"stats"'))
 undecoded = sum(stats["undecoded"].values())
-captured, dropped = stats["captured"], stats["dropped_by_kernel"]
+captured, dropped = stats["captured"], stats["dropped_by_kernel"] + stats["unread"]
 print(f"sent {sent}, refused by the device {refused}; captured {captured}, dropped {dropped}")
 warm = memory[len(memory) // 10:] or memory
 print(f"memory in KiB: warm {warm[0]}, highest {max(warm)}, last {warm[-1]}")

@@ -6,9 +6,10 @@
 //! know to their interfaces), interfaces to `uuid vX.Y (name)`,
 //! evidence to `kind value (name) frame N`. Whoever needs the whole takes NDJSON.
 //!
-//! Text from the wire is escaped as on a terminal. A spreadsheet takes a cell that begins with `=`,
-//! `+`, `-` or `@` for a formula: such text gets an apostrophe in front, and only text from the
-//! wire can, since nothing else begins so.
+//! Text is escaped as on a terminal. A spreadsheet takes a cell that begins with `=`, `+`, `-` or
+//! `@` for a formula, and where the comma is the decimal sign it cuts cells at `;`: an apostrophe
+//! stands in front of what would be one then (OWASP, CSV Injection). Only names that others gave
+//! begin so.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -72,9 +73,8 @@ pub fn cell<'a>(context: Context<'a>, value: Value<'a>) -> Cow<'a, str> {
         Value::Time(moment) => text(|line| plain::time(line, moment)),
         Value::Seconds(span) => text(|line| plain::seconds(line, span)),
         Value::Address(address) => address.to_string().into(),
-        Value::Text(text) => escape(text),
-        Value::Made(text) => escape(&text).into_owned().into(),
-        Value::Wire(text) => guarded(text),
+        Value::Text(text) | Value::Wire(text) => guarded(text),
+        Value::Made(text) => guarded(&text).into_owned().into(),
         Value::Wires(texts) => joined(texts, |text| guarded(text).into_owned()),
         Value::Interfaces(all) => joined(all, |one| interface(context, *one)),
         Value::Services(all) => joined(all, |one: &ServiceId| context.service_id(*one).to_owned()),
@@ -104,11 +104,26 @@ fn joined<T>(all: &[T], one: impl Fn(&T) -> String) -> Cow<'static, str> {
     all.iter().map(one).collect::<Vec<_>>().join(";").into()
 }
 
+/// How formulas begin, in full width too.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// Text that is safe to look at, and no formula where lists or spreadsheets are cut.
 fn guarded(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@']) {
-        true => format!("'{}", escape(text)).into(),
-        false => escape(text),
+    // Quotes at the beginning of a cell are not of its text.
+    let is_formula =
+        |part: &str| part.len() > 1 && part.trim_start_matches('"').starts_with(FORMULA);
+    if !text.split(';').any(is_formula) {
+        return escape(text);
     }
+    let guard = |part: &str| match is_formula(part) {
+        true => format!("'{}", escape(part)),
+        false => escape(part).into_owned(),
+    };
+    text.split(';')
+        .map(guard)
+        .collect::<Vec<_>>()
+        .join(";")
+        .into()
 }
 
 /// An interface for a reader: `uuid vX.Y (name)`.
@@ -120,17 +135,17 @@ pub fn interface(context: Context, interface: Interface) -> String {
 }
 
 fn ground(context: Context, ground: &Ground) -> String {
-    let mut line = format!("{} {}", ground.kind.name(), escape(&ground.value));
+    let mut line = format!("{} {}", ground.kind.name(), ground.value);
     if let Some(name) = &ground.name {
-        line += &format!(" ({})", escape(name));
+        line += &format!(" ({name})");
     }
     if let Some(frame) = ground.frame {
         line += &format!(" frame {}", frame.number);
     }
     if let Some(capture) = context.other_capture(ground.frame) {
-        line += &format!(" of {}", escape(capture));
+        line += &format!(" of {capture}");
     }
-    line
+    guarded(&line).into_owned()
 }
 
 #[cfg(test)]
@@ -213,6 +228,15 @@ mod tests {
     fn text_from_the_wire_is_no_formula() {
         for text in ["=1+1", "+1", "-1", "@a"] {
             assert_eq!(guarded(text), format!("'{text}"));
+        }
+        for (text, shown) in [
+            ("a;=1", "a;'=1"),
+            ("a;\"\"=1", "a;'\"\"=1"),
+            ("＝1", "'＝1"),
+            ("a=1;b", "a=1;b"),
+            ("-", "-"),
+        ] {
+            assert_eq!(guarded(text), shown);
         }
         let mut flow = smb_session(&catalog(), 2);
         flow.label.evidence[0].kind = EvidenceKind::Said(BANNER);

@@ -27,6 +27,10 @@ const READ_TIMEOUT: Duration = Duration::from_millis(100);
 /// buffer; a device that is not silent is never left alone.
 const POLL: Duration = Duration::from_millis(2);
 
+/// Packets after which the kernel's counters are looked at: often enough that none of its 32 bits
+/// runs over twice, seldom enough to cost nothing.
+const LOOK: u64 = 1 << 20;
+
 /// The device's times are in nanoseconds where the system can: elsewhere libpcap keeps to
 /// microseconds and does not say so.
 const NANOSECONDS: bool = cfg!(target_os = "linux");
@@ -174,6 +178,8 @@ fn is_missing(name: &str) -> bool {
 /// What a device and the kernel counted since the capture began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceStats {
+    /// Packets that were read.
+    pub frames: u64,
     /// Packets that came through the filter.
     pub received: u64,
     /// Packets lost because the buffer was full.
@@ -189,10 +195,11 @@ pub struct Device {
     id: CaptureId,
     link: LinkType,
     snap_length: u32,
-    frames: u64,
     stats: DeviceStats,
     last: Stat,
-    /// What ended the capture while there were still records to give first.
+    /// How many packets had been read when the kernel's counters were looked at.
+    looked_at: u64,
+    /// What ended the capture, while there are still packets to give first.
     failure: Option<DeviceError>,
 }
 
@@ -230,13 +237,13 @@ impl Device {
             capture,
             id,
             snap_length,
-            frames: 0,
             stats: DeviceStats::default(),
             last: Stat {
                 received: 0,
                 dropped: 0,
                 if_dropped: 0,
             },
+            looked_at: 0,
             failure: None,
         })
     }
@@ -251,11 +258,6 @@ impl Device {
         self.link
     }
 
-    /// How many packets were captured.
-    pub fn frames(&self) -> u64 {
-        self.frames
-    }
-
     /// The packets that have come, as far as one block and [`MAX_RECORDS`] hold them. Waits up to
     /// 100 ms for the first, and for no second: `None` if none came, so that the caller can see
     /// to other things.
@@ -264,9 +266,6 @@ impl Device {
     ///
     /// The device went down or away. What came before has been given.
     pub fn next(&mut self, pool: &Pool) -> Result<Option<Records>, DeviceError> {
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
         let mut filling = pool.take(self.snap_length as usize);
         let mut records = Vec::new();
         let mut waited = Duration::ZERO;
@@ -274,30 +273,35 @@ impl Device {
         while records.len() < MAX_RECORDS && filling.len() <= room {
             match self.capture.next_packet() {
                 Ok(packet) => {
-                    self.frames += 1;
+                    self.stats.frames += 1;
                     let frame = Frame {
                         capture: self.id,
-                        number: self.frames,
+                        number: self.stats.frames,
                     };
                     records.extend(copied(&packet, frame, self.link, &mut filling));
+                    continue;
                 }
-                Err(pcap::Error::TimeoutExpired) if !records.is_empty() => break,
-                Err(pcap::Error::TimeoutExpired) if waited >= READ_TIMEOUT => return Ok(None),
-                Err(pcap::Error::TimeoutExpired) => {
-                    // libpcap would wait without end where Linux's TPACKET_V3 has nothing to
-                    // hand over, timeout or not, so the waiting is done here.
-                    thread::sleep(POLL);
-                    waited += POLL;
-                }
+                Err(pcap::Error::TimeoutExpired) => {}
+                // The kernel still has what came before: it is given first.
                 Err(error) => {
-                    self.failure = Some(DeviceError::of(&self.name, error));
-                    break;
+                    let failure = DeviceError::of(&self.name, error);
+                    self.failure.get_or_insert(failure);
                 }
             }
+            if !records.is_empty() {
+                break;
+            }
+            if waited >= READ_TIMEOUT {
+                return self.failure.take().map_or(Ok(None), Err);
+            }
+            // libpcap would wait without end where Linux's TPACKET_V3 has nothing to
+            // hand over, timeout or not, so the waiting is done here.
+            thread::sleep(POLL);
+            waited += POLL;
         }
-        match self.failure.take() {
-            Some(failure) if records.is_empty() => return Err(failure),
-            failure => self.failure = failure,
+        if self.stats.frames - self.looked_at >= LOOK {
+            self.looked_at = self.stats.frames;
+            self.stats();
         }
         Ok(Some(Records {
             blocks: vec![filling.freeze()],
@@ -309,7 +313,7 @@ impl Device {
     /// say anything.
     pub fn stats(&mut self) -> DeviceStats {
         if let Ok(now) = self.capture.stats() {
-            // The counters are 32 bits wide and run over on a busy day.
+            // The counters are 32 bits wide and run over on a busy day; see LOOK.
             let since = |now: u32, last: u32| u64::from(now.wrapping_sub(last));
             self.stats.received += since(now.received, self.last.received);
             self.stats.dropped_by_kernel += since(now.dropped, self.last.dropped);

@@ -14,7 +14,11 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
+pub mod floods;
 pub mod judge;
+pub mod live;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 pub mod netbios;
 pub mod packets;
 pub mod rpc;

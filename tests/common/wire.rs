@@ -69,9 +69,32 @@ impl<W: Write> Tape<W> {
         self.frame(&ethernet(&ipv4(6, from.0, to.0, &segment)));
     }
 
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     pub fn flush(&mut self) {
         let _ = self.out.flush();
     }
+}
+
+/// Bytes before the first record of a pcap file, and before the frame of each.
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+
+/// The frames of a pcap file that a test made.
+pub fn frames(capture: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = FILE_HEADER;
+    std::iter::from_fn(move || {
+        let len = capture
+            .get(at + 8..at + 12)?
+            .try_into()
+            .expect("four bytes");
+        let start = at + RECORD_HEADER;
+        at = start + u32::from_le_bytes(len) as usize;
+        Some(&capture[start..at])
+    })
 }
 
 pub fn ethernet(packet: &[u8]) -> Vec<u8> {

@@ -1,0 +1,227 @@
+//! Public captures, whole and changed at places that a seed chooses: the program neither panics nor
+//! hangs nor grows, and its counts add up. The captures are not part of the project:
+//! `WIRETAG_SHARED` names the folder that holds them under `captures/`; `WIRETAG_ROUNDS` says in how
+//! many ways each is changed, `WIRETAG_SEED` from where on.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::bench::Seeded;
+use common::live;
+use serde_json::Value as Json;
+use tempfile::NamedTempFile;
+
+/// Ways in which each capture is changed, unless more are asked for.
+const ROUNDS: u64 = 3;
+
+/// What a run may use, as the README promises.
+const MAX_MEMORY_KIB: u64 = 1024 * 1024;
+
+/// How long a run may take, and how much longer for each megabyte. Public captures take a tenth of
+/// that on an idle machine and without the compiler's help.
+const MAX_TIME: Duration = Duration::from_secs(10);
+const MAX_TIME_A_MEGABYTE: Duration = Duration::from_secs(5);
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    let told = std::env::var(name).ok();
+    told.map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
+fn captures() -> Vec<PathBuf> {
+    let shared = std::env::var_os("WIRETAG_SHARED").expect("WIRETAG_SHARED is set");
+    let walk = walkdir::WalkDir::new(PathBuf::from(shared).join("captures")).sort_by_file_name();
+    let files = walk.into_iter().map(|entry| entry.expect("it can be read"));
+    files
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.into_path())
+        .filter(|path| path.extension().is_some_and(|ending| ending != "md"))
+        .collect()
+}
+
+/// The records of a pcap file in the byte order of this machine, or the blocks of a pcapng file;
+/// nothing of what is neither.
+fn records(bytes: &[u8]) -> Vec<Range<usize>> {
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 4)?.try_into().expect("four bytes");
+        Some(u32::from_le_bytes(word) as usize)
+    };
+    let (mut at, before) = match word(0) {
+        Some(0xa1b2_c3d4 | 0xa1b2_3c4d) => (24, 8),
+        Some(0x0a0d_0d0a) => (0, 4),
+        _ => return Vec::new(),
+    };
+    let mut records = Vec::new();
+    while let Some(length) = word(at + before) {
+        let end = at + length + if before == 8 { 16 } else { 0 };
+        if end > bytes.len() || end <= at {
+            break;
+        }
+        records.push(at..end);
+        at = end;
+    }
+    records
+}
+
+/// Changes a capture in a way that the seed chooses.
+fn change(bytes: &mut Vec<u8>, seeded: &mut Seeded) {
+    let records = records(bytes);
+    let record = records.get(seeded.below(records.len())).cloned();
+    let way = seeded.below(7);
+    let place = seeded.below(bytes.len());
+    match (way, record) {
+        (0, _) => bytes.truncate(place),
+        (1, _) => {
+            let end = (place + seeded.below(64)).min(bytes.len());
+            bytes.drain(place..end);
+        }
+        (2, _) => {
+            let word = [0, u32::MAX, 1, 0x8000_0000][seeded.below(4)].to_be_bytes();
+            let end = (place + 1 + seeded.below(4)).min(bytes.len());
+            bytes[place..end].copy_from_slice(&word[..end - place]);
+        }
+        (3, Some(one)) => {
+            // Records change places.
+            let other = records[seeded.below(records.len())].clone();
+            let (first, second) = if one.start < other.start {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            if first.end <= second.start {
+                let parts = [
+                    &bytes[..first.start],
+                    &bytes[second.clone()],
+                    &bytes[first.end..second.start],
+                    &bytes[first],
+                    &bytes[second.end..],
+                ];
+                *bytes = parts.concat();
+            }
+        }
+        (4, Some(one)) => {
+            // A record comes again, elsewhere.
+            let again = bytes[one].to_vec();
+            let at = records[seeded.below(records.len())].start;
+            bytes.splice(at..at, again).for_each(drop);
+        }
+        (5, Some(one)) => {
+            bytes.drain(one);
+        }
+        // A byte in a hundred, or one in ten.
+        _ => {
+            let every = [100, 10][seeded.below(2)];
+            for byte in bytes.iter_mut().skip(24) {
+                if seeded.below(every) == 0 {
+                    *byte ^= 1 << seeded.below(8);
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with how the program took this file, and how long it took.
+fn run(path: &Path, size: usize) -> (Vec<String>, Duration) {
+    let mut command = common::wiretag();
+    command
+        .args([
+            "label",
+            "--by",
+            "flow",
+            "--format",
+            "ndjson",
+            "--stats",
+            "--workers",
+            "2",
+        ])
+        .arg(path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let begun = Instant::now();
+    let mut child = command.spawn().expect("the program runs");
+    let read = |mut from: Box<dyn Read + Send>| {
+        thread::spawn(move || {
+            let mut all = Vec::new();
+            from.read_to_end(&mut all).map(|_| all).expect("a pipe")
+        })
+    };
+    let rows = read(Box::new(child.stdout.take().expect("it is piped")));
+    let words = read(Box::new(child.stderr.take().expect("it is piped")));
+    let megabytes = (size >> 20) as u32;
+    let patience = MAX_TIME + MAX_TIME_A_MEGABYTE * megabytes;
+    let ended = live::wait_for(&mut child, patience);
+    let took = begun.elapsed();
+    let rows = rows.join().expect("it ends with the pipe");
+    let words = String::from_utf8_lossy(&words.join().expect("it ends with the pipe")).into_owned();
+    let mut faults = Vec::new();
+    let Some((code, peak_kib)) = ended else {
+        return (vec![format!("it did not end within {patience:?}")], took);
+    };
+    if !matches!(code, Some(0 | 1 | 3)) || words.contains("panicked") {
+        faults.push(format!("it ended with {code:?}: {words}"));
+    }
+    if peak_kib > MAX_MEMORY_KIB {
+        faults.push(format!("it took {peak_kib} KiB"));
+    }
+    let line = words.lines().find(|line| line.starts_with("{\"stats\""));
+    match line.map(serde_json::from_str::<Json>) {
+        Some(Ok(line)) => faults.extend(wrong_counts(&line["stats"], &rows)),
+        _ => faults.push(format!("it told no statistics: {words}")),
+    }
+    (faults, took)
+}
+
+/// What does not add up.
+fn wrong_counts(stats: &Json, rows: &[u8]) -> Option<String> {
+    let count = |name: &str| stats[name].as_u64().unwrap_or(u64::MAX);
+    let undecoded = stats["undecoded"].as_object()?.values();
+    let undecoded: u64 = undecoded.filter_map(Json::as_u64).sum();
+    let ends = count("labelled") + undecoded + count("filtered");
+    let lines = rows.split_inclusive(|byte| *byte == b'\n');
+    let rows = lines.filter(|line| serde_json::from_slice::<Json>(line).is_ok());
+    let adds_up = count("captured") == ends && rows.count() as u64 == count("flows");
+    (!adds_up).then(|| format!("the counts do not add up: {stats}"))
+}
+
+#[test]
+#[ignore = "needs the shared captures"]
+fn no_public_capture_whole_or_changed_breaks_the_program() {
+    let captures = captures();
+    assert!(captures.len() > 100, "{}", captures.len());
+    let (rounds, seed) = (number("WIRETAG_ROUNDS", ROUNDS), number("WIRETAG_SEED", 1));
+    let (mut runs, mut slowest, mut faults) = (0, (Duration::ZERO, String::new()), Vec::new());
+    for (capture, path) in (1_u64..).zip(&captures) {
+        let whole = fs::read(path).expect("it can be read");
+        for round in 0..=rounds {
+            let mut bytes = whole.clone();
+            let mut seeded = Seeded(seed << 40 | capture << 20 | round);
+            // Round 0 is the capture as it is.
+            (0..round.min(1 + round % 3)).for_each(|_| change(&mut bytes, &mut seeded));
+            let file = NamedTempFile::new().expect("there is room");
+            fs::write(file.path(), &bytes).expect("there is room");
+            let (wrong, took) = run(file.path(), bytes.len());
+            let name = format!("{} in round {round} of seed {seed}", path.display());
+            runs += 1;
+            if !wrong.is_empty() {
+                println!("{name}: {wrong:?}");
+                faults.push(name.clone());
+            }
+            if took > slowest.0 {
+                slowest = (took, name);
+            }
+        }
+    }
+    println!(
+        "{runs} runs, {} faults; the slowest {slowest:?}",
+        faults.len()
+    );
+    assert_eq!(faults, Vec::<String>::new());
+}
