@@ -59,18 +59,37 @@ fn stated(message: Reader) -> Result<Option<String>, Short> {
     Ok(is_stated.then(|| format!("{major}.{minor}.{build}")))
 }
 
+/// Messages, for the tests of protocols that carry them.
+#[cfg(test)]
+pub mod samples {
+    use super::*;
+
+    /// A challenge that states this version and build.
+    pub fn challenge(version: [u8; 2], build: u16) -> Vec<u8> {
+        message(2, HAS_VERSION, version, build)
+    }
+
+    /// A message of this kind with these flags, which has a place for this version.
+    pub fn message(kind: u32, flags: u32, [major, minor]: [u8; 2], build: u16) -> Vec<u8> {
+        let (_, flags_at, version_at) = PLACES[kind as usize - 1];
+        let [low, high] = build.to_le_bytes();
+        let mut message = vec![0; 80];
+        message[..8].copy_from_slice(&SIGNATURE);
+        message[8..12].copy_from_slice(&kind.to_le_bytes());
+        message[flags_at..flags_at + 4].copy_from_slice(&flags.to_le_bytes());
+        message[version_at..version_at + 8]
+            .copy_from_slice(&[major, minor, low, high, 0, 0, 0, REVISION]);
+        message
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A message of this kind in SPNEGO's wrapping, which states 10.0.17763.
     fn message(kind: u32, flags: u32) -> Vec<u8> {
-        let (_, flags_at, version_at) = PLACES[kind as usize - 1];
-        let mut message = vec![0; 80];
-        message[..8].copy_from_slice(&SIGNATURE);
-        message[8..12].copy_from_slice(&kind.to_le_bytes());
-        message[flags_at..flags_at + 4].copy_from_slice(&flags.to_le_bytes());
-        message[version_at..version_at + 8].copy_from_slice(&[10, 0, 0x63, 0x45, 0, 0, 0, 15]);
+        let message = samples::message(kind, flags, [10, 0], 17763);
         [
             b"\xa1\x81\x50\x30\x81\x4d\xa2\x81\x4a\x04\x81\x48".to_vec(),
             message,
