@@ -438,6 +438,7 @@ impl Pipes {
                 }
                 // The client of a connection is the client of its pipes; bytes are said at the end.
                 Claim::ClientIs(_) | Claim::Carried { .. } => {}
+                Claim::Said { field, text, by } => self.tell(field, text, by, found),
                 other => found.push(other),
             }
         }
