@@ -502,7 +502,10 @@ impl Ladder<'_> {
             Claim::Offered(i) if !bound.contains(i) => {
                 (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
             }
-            Claim::AskedForPipe(_) | Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
+            Claim::AskedForPipe(_)
+            | Claim::RefusedPipe(_)
+            | Claim::OpenedPipe(_)
+            | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
             Claim::Said { field, text, .. } => (
