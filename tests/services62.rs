@@ -520,6 +520,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "SimpTcp",
+        named: Content,
+        evidence: ("quote", "In Heaven an angel"),
+        proof: Built(|| tcp(17, &[b"", QUOTE])),
+        why: "",
+    },
+    Line {
+        service: "SimpTcp",
         named: Port,
         evidence: ("port", "19/tcp"),
         proof: Recorded("simple_tcpip"),
@@ -769,6 +776,8 @@ const TELNET_GREETING: &[u8] =
     b"\xff\xfd\x25\xff\xfb\x01Welcome to Microsoft Telnet Service \r\n\n\rlogin: ";
 const TELNET_OFFER: &[u8] =
     b"\xff\xfd\x25\xff\xfb\x01\xff\xfb\x03\xff\xfd\x27\xff\xfd\x1f\xff\xfd\0\xff\xfb\0";
+const QUOTE: &[u8] =
+    b"\"In Heaven an angel is nobody in particular.\"\r\n George Bernard Shaw (1856-1950)\r\n";
 const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\n\
     Man: \"ssdp:discover\"\r\nST: ssdp:all\r\nMX: 3\r\n\r\n";
 /// `DSIGetStatus` (AFP's Data Stream Interface).

@@ -16,6 +16,7 @@ mod dhcp;
 mod dhcp6;
 mod dns;
 mod domain_name;
+mod dtls;
 mod echo;
 pub mod ftp;
 mod handshake;
@@ -51,6 +52,7 @@ mod ntp;
 mod onc_rpc;
 mod pop3;
 pub mod pptp;
+mod qotd;
 mod quic;
 mod radius;
 mod rdp;
@@ -126,6 +128,7 @@ pub const ALL: &[Definition] = &[
     radius::DATAGRAM,
     isakmp::DATAGRAM,
     quic::DATAGRAM,
+    dtls::DATAGRAM,
     tftp::DATAGRAM,
     ntp::DATAGRAM,
     rdp_udp::DATAGRAM,
@@ -154,6 +157,8 @@ pub const ALL: &[Definition] = &[
     chargen::DATAGRAM,
     daytime::STREAM,
     daytime::DATAGRAM,
+    qotd::STREAM,
+    qotd::DATAGRAM,
     echo::STREAM,
     nat_t::ENCAPSULATED,
 ];
