@@ -7,8 +7,10 @@ use crate::dissect::messages::Sayings;
 use crate::dissect::names;
 use crate::dissect::ntlm;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::text::{StartLine, line, start_line};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, probe_stream,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -74,7 +76,10 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[80, 8080, 5985, 593],
-    probe: |opening| probe_stream(opening, look),
+    probe: |opening| match probe_stream(opening, look) {
+        Probe::No => simple(opening),
+        answer => answer,
+    },
     follow: Some(|_| Box::new(Exchange::default())),
     says: &SAYS,
     examples: &[
@@ -92,6 +97,11 @@ pub const STREAM: Definition = Definition {
             port: 80,
             client: b"",
             server: b"HTTP/1.0 404 No\r\n",
+        },
+        Example {
+            port: 80,
+            client: b"GET /index.html\r\n",
+            server: b"<html>",
         },
     ],
 };
@@ -124,6 +134,25 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
 }
 
 const VERSION: &str = "HTTP/";
+
+/// Version 0.9: one line without a version, and a page as the answer, which is all there is
+/// (RFC 1945 4.1, 5).
+fn simple(opening: &Opening) -> Probe {
+    let Ok(asked) = line(opening.forward) else {
+        return Probe::No;
+    };
+    let mut words = asked.split(|byte| *byte == b' ');
+    let is_line = words.next() == Some(b"GET")
+        && words.next().is_some_and(|target| target.starts_with(b"/"))
+        && words.next().is_none()
+        && opening.forward.trim_ascii_end().len() == asked.len();
+    let page = opening.reverse.trim_ascii_start();
+    match (is_line, page.first()) {
+        (true, None) => Probe::NeedMore,
+        (true, Some(b'<')) => Probe::Yes(Some(Direction::Forward)),
+        _ => Probe::No,
+    }
+}
 
 /// How many times a server is heard to refuse: twice for one proof by NTLM (MS-NTHT 1.3).
 const MAX_REFUSALS: usize = 4;
@@ -351,6 +380,30 @@ mod tests {
             let (left, right) = ANSWERED.split_at(cut);
             let talk = [(Forward, ASKED), (Reverse, left), (Reverse, right)];
             assert_eq!(told(&talk), ALL, "{cut}");
+        }
+    }
+
+    #[test]
+    fn version_0_9_is_a_request_of_one_line_and_a_page() {
+        let answer = |asked: &[u8], answered: &[u8]| {
+            (STREAM.probe)(&Opening {
+                forward: asked,
+                reverse: answered,
+                ports: (50_123, 80),
+                from_start: true,
+            })
+        };
+        let asked = b"GET /a.html\r\n";
+        assert_eq!(answer(asked, b""), Probe::NeedMore);
+        assert_eq!(answer(asked, b"\n<HTML>"), Probe::Yes(Some(Forward)));
+        for (asked, answered) in [
+            (&asked[..], &b"1 two"[..]),
+            (b"GET key\r\n", b"<a>"),
+            (b"GET /a b\r\n", b"<a>"),
+            (b"GET /a\r\nHost: b\r\n", b"<a>"),
+            (b"get /a\r\n", b"<a>"),
+        ] {
+            assert_eq!(answer(asked, answered), Probe::No, "{asked:?}");
         }
     }
 
