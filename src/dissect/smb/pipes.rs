@@ -389,12 +389,12 @@ impl Pipes {
                 share: Some(Share::Pipes),
                 ..
             } => {
-                let (said, claim): (fn(String) -> Said, fn(String) -> Claim) = match fate {
-                    Fate::Refused => (Said::Refused, Claim::RefusedPipe),
-                    Fate::Unanswered => (Said::AskedFor, Claim::AskedForPipe),
+                let (said, claim) = match fate {
+                    Fate::Refused => (Said::Refused(name.clone()), Claim::RefusedPipe(name)),
+                    Fate::Unanswered => (Said::AskedFor(name.clone()), Claim::AskedForPipe(name)),
                 };
-                if say(&mut self.said, said(name.clone())) {
-                    found.push(claim(name));
+                if say(&mut self.said, said) {
+                    found.push(claim);
                 }
             }
             Asked::Named(Named {
