@@ -22,7 +22,6 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("dhcp", &["dhcp"]),
     ("dhcpv6", &["dhcp6"]),
     ("dns", &["dns"]),
-    ("dtls", &["dtls"]),
     ("ftp", &["ftp"]),
     ("ftp-data", &["ftp-data"]),
     ("gquic", &["quic"]),
@@ -116,6 +115,13 @@ const EXCUSED: &[Excuse] = &[
         missed: 2,
         more: 0,
         reason: "attributes that do not add up to the packet's length",
+    },
+    Excuse {
+        capture: "arkime/arkime_synthetic.pcap",
+        protocol: "tds",
+        missed: 1,
+        more: 0,
+        reason: "a login of TDS 4 that is zeros but for its header",
     },
     Excuse {
         capture: "arkime/dcerpc_synthetic.pcap",
@@ -230,6 +236,13 @@ const EXCUSED: &[Excuse] = &[
         reason: "a keep-alive of TCP: one byte of zero",
     },
     Excuse {
+        capture: "ndpi/tftp.pcap",
+        protocol: "tftp",
+        missed: 2,
+        more: 0,
+        reason: "requests for a file without a name",
+    },
+    Excuse {
         capture: "suricata/sip-method_sip.pcap",
         protocol: "ftp-data",
         missed: 0,
@@ -258,11 +271,25 @@ const EXCUSED: &[Excuse] = &[
         reason: "agreed on by EPRT, which tshark does not follow",
     },
     Excuse {
+        capture: "zeek/mixed-vlan-mpls.pcap",
+        protocol: "http",
+        missed: 1,
+        more: 0,
+        reason: "a request of HTTP 0.9: one line without a version",
+    },
+    Excuse {
         capture: "zeek/modbus_modbus-and-non-modbus-p502.pcap",
         protocol: "rdp",
         missed: 0,
         more: 1,
         reason: "someone tries RDP on the port of Modbus",
+    },
+    Excuse {
+        capture: "zeek/ntp_ntp2.pcap",
+        protocol: "ntp",
+        missed: 1,
+        more: 0,
+        reason: "a private request of a maintenance program, mode 7",
     },
     Excuse {
         capture: "pcaps/ftp_4131.pcapng",
