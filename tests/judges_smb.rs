@@ -235,7 +235,7 @@ fn pipes_shares_and_mailslots_of_a_flow_are_those_that_tshark_finds() {
     let mut faults = String::new();
     let (mut pipes, mut shares, mut mailslots) = ([0; 3], [0; 3], [0; 3]);
     for (capture, (rows, tshark)) in captures.iter().zip(read) {
-        let mut mine = evidence(&rows, &["smb-pipe", "smb-pipe-refused"]);
+        let mut mine = evidence(&rows, &["smb-pipe", "smb-pipe-asked", "smb-pipe-refused"]);
         for (pair, names) in &mut mine {
             let (sure, perhaps) = (tshark.pipes.get(pair), tshark.perhaps.get(pair));
             let is_in = |names: Option<&BTreeSet<String>>, name: &String| {
@@ -244,7 +244,10 @@ fn pipes_shares_and_mailslots_of_a_flow_are_those_that_tshark_finds() {
             names.retain(|name| is_in(sure, name) || !is_in(perhaps, name));
         }
         faults += &compare("pipe", capture, &mine, &tshark.pipes, &mut pipes);
-        let mine = evidence(&rows, &["smb-share", "smb-share-refused"]);
+        let mine = evidence(
+            &rows,
+            &["smb-share", "smb-share-asked", "smb-share-refused"],
+        );
         faults += &compare("share", capture, &mine, &tshark.shares, &mut shares);
         let mine = evidence(&rows, &["mailslot"]);
         faults += &compare(

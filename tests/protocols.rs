@@ -562,6 +562,7 @@ const WINDOWS: &[&str] = &[
     "DHCP",
     "DHCPV6",
     "DNS",
+    "DTLS",
     "FTP_CONTROL",
     "FTP_DATA",
     "GRE",

@@ -520,6 +520,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "SimpTcp",
+        named: Content,
+        evidence: ("quote", "In Heaven an angel"),
+        proof: Built(|| tcp(17, &[b"", QUOTE])),
+        why: "",
+    },
+    Line {
+        service: "SimpTcp",
         named: Port,
         evidence: ("port", "19/tcp"),
         proof: Recorded("simple_tcpip"),
@@ -600,6 +607,20 @@ const LINES: &[Line] = &[
         named: Content,
         evidence: ("rpc-interface", "IManageTelnetSessions"),
         proof: Built(|| bound("TlntSvr", "IManageTelnetSessions")),
+        why: "",
+    },
+    Line {
+        service: "TlntSvr",
+        named: Content,
+        evidence: ("banner", "Welcome to Microsoft Telnet Service"),
+        proof: Built(|| tcp(23, &[b"", TELNET_GREETING])),
+        why: "",
+    },
+    Line {
+        service: "TlntSvr",
+        named: Content,
+        evidence: ("telnet-offer", "do authentication"),
+        proof: Built(|| tcp(23, &[b"", TELNET_OFFER, b"\xff\xfc\x25"])),
         why: "",
     },
     Line {
@@ -751,6 +772,12 @@ const POP3_GREETING: &[u8] = b"+OK Microsoft Windows POP3 Service Version 1.0 <1
 const IMAP_GREETING: &[u8] = b"* OK The Microsoft Exchange IMAP4 service is ready.\r\n";
 const NNTP_GREETING: &[u8] =
     b"200 NNTP Service 6.0.3790.3959 Version: 6.0.3790.3959 Posting Allowed\r\n";
+const TELNET_GREETING: &[u8] =
+    b"\xff\xfd\x25\xff\xfb\x01Welcome to Microsoft Telnet Service \r\n\n\rlogin: ";
+const TELNET_OFFER: &[u8] =
+    b"\xff\xfd\x25\xff\xfb\x01\xff\xfb\x03\xff\xfd\x27\xff\xfd\x1f\xff\xfd\0\xff\xfb\0";
+const QUOTE: &[u8] =
+    b"\"In Heaven an angel is nobody in particular.\"\r\n George Bernard Shaw (1856-1950)\r\n";
 const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\n\
     Man: \"ssdp:discover\"\r\nST: ssdp:all\r\nMX: 3\r\n\r\n";
 /// `DSIGetStatus` (AFP's Data Stream Interface).

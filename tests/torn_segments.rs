@@ -90,7 +90,8 @@ fn proofs(labelled: &Labelled, said: &dyn Fn(&str)) -> BTreeSet<String> {
             let (kind, value) = (&ground["kind"], &ground["value"]);
             match kind.as_str().expect("text") {
                 "port" | "ip-protocol" | "rpc-offer" => {}
-                // Asked for and refused or not answered: less than opened, as an offer is.
+                // Asked for and not granted: less than opened, as an offer is.
+                "smb-pipe-asked" | "smb-share-asked" => {}
                 "smb-pipe-refused" | "smb-share-refused" => {}
                 "smb-encryption" if value == "unknown cipher" => {}
                 // These keep a name back: that less is known may well be a reason to.

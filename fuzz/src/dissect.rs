@@ -112,6 +112,7 @@ fn talk(input: Carrier, flags: u8, ports: (u16, u16), pieces: &[Piece], segments
             sequence: sequence[own].wrapping_add(early),
             acknowledgement: sequence[other],
             flags: TcpHeader::ACK,
+            answer: None,
         };
         talk.segment(from, &tcp, bytes, missing, &mut found);
         if flags & 8 != 0 {

@@ -14,6 +14,7 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
 use crate::model::protocol::Field;
+use crate::model::tcp_options::TcpOptions;
 use crate::model::uuid::Interface;
 
 /// How many hosts are kept: a /16 and then some, at some 300 bytes each.
@@ -31,6 +32,9 @@ const MAX_VALUE: usize = 120;
 
 /// The kind of a clue that no field has: the hop count of the first answer.
 const TTL: &str = "syn-ack-ttl";
+
+/// The kind of a clue that no field has: the order of the TCP options of the first answer.
+const OPTIONS: &str = "syn-ack-options";
 
 /// The kind of a clue that no field has: an interface of Windows' own services was answered for.
 const RPC: &str = "rpc-interface";
@@ -53,6 +57,9 @@ pub struct Clue {
 /// How firmly a clue stands for a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
+    /// How one packet looks that is made of what its peer offered, and that proxies and balancers
+    /// make for others.
+    Glance,
     /// How its packets look: the settings of many systems may be changed.
     Looks,
     /// It said so.
@@ -156,6 +163,9 @@ impl Hosts {
         if let Some(clue) = by_ttl(flow, client) {
             self.add(server.address, clue);
         }
+        if let Some(clue) = by_options(flow, client) {
+            self.add(server.address, clue);
+        }
     }
 
     /// Everything that a host showed, in the order in which it was learned.
@@ -249,7 +259,8 @@ fn best(clues: &[Clue]) -> Option<&Clue> {
     .rev()
     .max_by_key(|clue| kind(clue));
     let by_interface = || clues.iter().find(|clue| !tells(clue));
-    let by_looks = || clues.iter().find(|clue| clue.weight == Weight::Looks);
+    let of = |weight| clues.iter().find(move |clue| clue.weight == weight);
+    let by_looks = || of(Weight::Looks).or_else(|| of(Weight::Glance));
     told.or_else(by_interface).or_else(by_looks)
 }
 
@@ -279,6 +290,60 @@ fn by_ttl(flow: &EndedFlow, client: Direction) -> Option<Clue> {
         weight: Weight::Looks,
         kind: TTL,
         value: ttl.to_string(),
+        frame: flow.first_frame,
+    })
+}
+
+/// The options of answers to a SYN that offers all of them, and who sends them so: Linux puts the
+/// fill where it aligns timestamps (`tcp_options_write` in its `net/ipv4/tcp_output.c`), Windows
+/// since Vista as p0f's list of fingerprints has it. Others' orders are left alone: FreeBSD's with
+/// timestamps is one of Windows', and an answer to a client that offers little looks alike of all.
+const STACKS: &[(Option<TcpOptions>, &str, SystemKind)] = {
+    use TcpOptions as Kind;
+    const LINUX: &[u8] = &[
+        Kind::SEGMENT,
+        Kind::SELECTIVE,
+        Kind::TIMES,
+        Kind::FILL,
+        Kind::SCALE,
+    ];
+    const LINUX_WITHOUT_TIMES: &[u8] = &[
+        Kind::SEGMENT,
+        Kind::FILL,
+        Kind::FILL,
+        Kind::SELECTIVE,
+        Kind::FILL,
+        Kind::SCALE,
+    ];
+    const WINDOWS: &[u8] = &[
+        Kind::SEGMENT,
+        Kind::FILL,
+        Kind::SCALE,
+        Kind::FILL,
+        Kind::FILL,
+        Kind::SELECTIVE,
+    ];
+    &[
+        (Kind::of(LINUX), "Linux", SystemKind::Other),
+        (Kind::of(LINUX_WITHOUT_TIMES), "Linux", SystemKind::Other),
+        (Kind::of(WINDOWS), "Windows", SystemKind::Windows),
+    ]
+};
+
+/// What the order of the options of the first answer looks like.
+fn by_options(flow: &EndedFlow, client: Direction) -> Option<Clue> {
+    // Only a connection whose opening says who opened it: the other side has answered.
+    let answer = flow.answer.filter(|_| flow.client == Some(client))?;
+    let stack = STACKS.iter().find(|(options, ..)| *options == Some(answer));
+    let (_, name, kind) = stack?;
+    Some(Clue {
+        system: System {
+            name: (*name).to_owned(),
+            kind: *kind,
+        },
+        weight: Weight::Glance,
+        kind: OPTIONS,
+        value: answer.to_string(),
         frame: flow.first_frame,
     })
 }

@@ -60,7 +60,9 @@ pub enum EvidenceKind {
     RpcOffer,
     /// A pipe that was opened.
     SmbPipe,
-    /// A pipe that was asked for and not seen opened. Names no service.
+    /// A pipe that was asked for, without an answer that was seen. Names no service.
+    SmbPipeAsked,
+    /// A pipe that the server refused to open. Names no service.
     SmbPipeRefused,
     /// A mailslot that was written to.
     Mailslot,
@@ -90,6 +92,7 @@ impl EvidenceKind {
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",
             EvidenceKind::SmbPipe => "smb-pipe",
+            EvidenceKind::SmbPipeAsked => "smb-pipe-asked",
             EvidenceKind::SmbPipeRefused => "smb-pipe-refused",
             EvidenceKind::Mailslot => "mailslot",
             EvidenceKind::NetbiosName => "netbios-name",

@@ -204,7 +204,8 @@ impl Ladder<'_> {
     }
 
     /// The service that a control connection belongs to: by its port where that is the service's
-    /// own, else unknown with those that speak its protocol as candidates.
+    /// own, else unknown with candidates: those that speak its protocol on any port, or, where none
+    /// may move, those of the port.
     fn owner(
         &self,
         appointment: &Appointment,
@@ -226,7 +227,13 @@ impl Ladder<'_> {
                     others.filter(|s| *s != listener.service).collect(),
                 )
             }
-            _ => (None, self.speakers(speaks)),
+            _ => {
+                let mut candidates = self.speakers(speaks);
+                if candidates.is_empty() {
+                    candidates = distinct(uses.iter().map(|known| known.service));
+                }
+                (None, candidates)
+            }
         }
     }
 
@@ -502,7 +509,10 @@ impl Ladder<'_> {
             Claim::Offered(i) if !bound.contains(i) => {
                 (EvidenceKind::RpcOffer, i.to_string(), self.name_of(*i))
             }
-            Claim::AskedForPipe(_) | Claim::OpenedPipe(_) | Claim::BoundInPipe { .. } => {
+            Claim::AskedForPipe(_)
+            | Claim::RefusedPipe(_)
+            | Claim::OpenedPipe(_)
+            | Claim::BoundInPipe { .. } => {
                 return pipes::ground(evidence, self.catalog);
             }
             Claim::Said { field, text, .. } => (

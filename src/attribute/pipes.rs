@@ -40,7 +40,8 @@ pub fn bound(flow: &EndedFlow) -> impl Iterator<Item = Interface> {
 pub fn ground(evidence: &Evidence, catalog: &Catalog) -> Option<Ground> {
     let (kind, value, name) = match &evidence.claim {
         Claim::OpenedPipe(pipe) => (EvidenceKind::SmbPipe, pipe.clone(), None),
-        Claim::AskedForPipe(pipe) => (EvidenceKind::SmbPipeRefused, pipe.clone(), None),
+        Claim::AskedForPipe(pipe) => (EvidenceKind::SmbPipeAsked, pipe.clone(), None),
+        Claim::RefusedPipe(pipe) => (EvidenceKind::SmbPipeRefused, pipe.clone(), None),
         Claim::BoundInPipe { interface, pipe } => {
             let known = entry(catalog, *interface, pipe);
             let name = known.and_then(|known| known.name.clone());

@@ -49,6 +49,7 @@ pub fn flow(claims: &[Claim]) -> EndedFlow {
         spi: None,
         gre_key: None,
         ttl: [None; 2],
+        answer: None,
         evidence: claims.iter().cloned().map(evidence).collect(),
     }
 }

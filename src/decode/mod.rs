@@ -314,6 +314,7 @@ mod tests {
             sequence: 1000,
             acknowledgement: 2000,
             flags: SYN_ACK,
+            answer: None,
         };
         assert_eq!(packet.tcp, Some(expected));
         assert_eq!(payload(&frame, &packet), b"hello");

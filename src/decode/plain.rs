@@ -6,6 +6,7 @@ use super::layer::clamped;
 use super::udp_tunnel;
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
 use crate::model::packet::{LinkType, Packet, Part, Record, TcpHeader};
+use crate::model::tcp_options::TcpOptions;
 
 const ETHERNET: LinkType = LinkType(1);
 
@@ -108,6 +109,7 @@ type Above = ([u16; 2], Option<TcpHeader>, usize, usize);
 
 /// Ports, header, its length and the length of what follows on the wire (RFC 9293 3.1).
 fn segment(bytes: &[u8], wire: usize) -> Option<Above> {
+    const SYN_ACK: u8 = TcpHeader::SYN | TcpHeader::ACK;
     let h: &[u8; TCP_HEADER] = bytes.first_chunk()?;
     let header = usize::from(h[12] >> 4) * 4;
     let is_whole = (TCP_HEADER..=bytes.len()).contains(&header);
@@ -115,6 +117,10 @@ fn segment(bytes: &[u8], wire: usize) -> Option<Above> {
         sequence: u32::from_be_bytes([h[4], h[5], h[6], h[7]]),
         acknowledgement: u32::from_be_bytes([h[8], h[9], h[10], h[11]]),
         flags: h[13],
+        answer: match h[13] & SYN_ACK {
+            SYN_ACK => TcpOptions::read(bytes.get(TCP_HEADER..header)?),
+            _ => None,
+        },
     };
     let ports = ports([h[0], h[1], h[2], h[3]]);
     is_whole.then(|| (ports, Some(tcp), header, wire - header))

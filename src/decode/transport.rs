@@ -5,6 +5,7 @@ use super::layer::Layer;
 use super::undecoded::Undecoded;
 use crate::model::five_tuple::IpProtocol;
 use crate::model::packet::TcpHeader;
+use crate::model::tcp_options::TcpOptions;
 
 /// What the transport header says.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,18 @@ fn tcp_header(layer: Layer) -> Option<TcpHeader> {
         sequence: layer.u32(4)?,
         acknowledgement: layer.u32(8)?,
         flags: layer.u8(13)?,
+        answer: answer(layer),
     })
+}
+
+/// The options of a SYN-ACK, if all of them were captured.
+fn answer(layer: Layer) -> Option<TcpOptions> {
+    const SYN_ACK: u8 = TcpHeader::SYN | TcpHeader::ACK;
+    let header = usize::from(layer.u8(12)? >> 4) * 4;
+    match layer.u8(13)? & SYN_ACK {
+        SYN_ACK => TcpOptions::read(layer.bytes().get(TCP_HEADER..header)?),
+        _ => None,
+    }
 }
 
 /// Bytes in a TCP header without options.

@@ -1,11 +1,16 @@
 //! Hypertext Transfer Protocol (RFC 9112): the first request and the first answer, for what they
-//! say of the server, of the client and of what is asked for.
+//! say of the server, of the client and of what is asked for; and, where the client must prove who
+//! it is, what NTLM says in the heads that follow.
 
 use crate::dissect::head::Head;
+use crate::dissect::messages::Sayings;
 use crate::dissect::names;
+use crate::dissect::ntlm;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::text::{StartLine, line, start_line};
+use crate::dissect::{
+    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, probe_stream,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -71,7 +76,10 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[80, 8080, 5985, 593],
-    probe: |opening| probe_stream(opening, look),
+    probe: |opening| match probe_stream(opening, look) {
+        Probe::No => simple(opening),
+        answer => answer,
+    },
     follow: Some(|_| Box::new(Exchange::default())),
     says: &SAYS,
     examples: &[
@@ -90,11 +98,16 @@ pub const STREAM: Definition = Definition {
             client: b"",
             server: b"HTTP/1.0 404 No\r\n",
         },
+        Example {
+            port: 80,
+            client: b"GET /index.html\r\n",
+            server: b"<html>",
+        },
     ],
 };
 
-const SAYS: [Field; BY_CLIENT.len() + BY_SERVER.len() + 3] = {
-    let mut says = [PATH; BY_CLIENT.len() + BY_SERVER.len() + 3];
+const SAYS: [Field; BY_CLIENT.len() + BY_SERVER.len() + 4] = {
+    let mut says = [PATH; BY_CLIENT.len() + BY_SERVER.len() + 4];
     let mut at = 0;
     while at < BY_CLIENT.len() {
         says[at] = BY_CLIENT[at].field;
@@ -106,6 +119,7 @@ const SAYS: [Field; BY_CLIENT.len() + BY_SERVER.len() + 3] = {
     }
     says[at] = REQUEST;
     says[at + 1] = AUTHENTICATE;
+    says[at + 2] = ntlm::VERSION;
     says
 };
 
@@ -121,7 +135,29 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
 
 const VERSION: &str = "HTTP/";
 
-/// Reads the first head of each direction.
+/// Version 0.9: one line without a version, and a page as the answer, which is all there is
+/// (RFC 1945 4.1, 5).
+fn simple(opening: &Opening) -> Probe {
+    let Ok(asked) = line(opening.forward) else {
+        return Probe::No;
+    };
+    let mut words = asked.split(|byte| *byte == b' ');
+    let is_line = words.next() == Some(b"GET")
+        && words.next().is_some_and(|target| target.starts_with(b"/"))
+        && words.next().is_none()
+        && opening.forward.trim_ascii_end().len() == asked.len();
+    let page = opening.reverse.trim_ascii_start();
+    match (is_line, page.first()) {
+        (true, None) => Probe::NeedMore,
+        (true, Some(b'<')) => Probe::Yes(Some(Direction::Forward)),
+        _ => Probe::No,
+    }
+}
+
+/// How many times a server is heard to refuse: twice for one proof by NTLM (MS-NTHT 1.3).
+const MAX_REFUSALS: usize = 4;
+
+/// Reads the first head of each direction, and those in which the client proves who it is.
 #[derive(Default)]
 struct Exchange {
     heads: [Head; 2],
@@ -131,6 +167,10 @@ struct Exchange {
     asked: Option<String>,
     /// Messages were missed: the answer may be to another request.
     is_lost: bool,
+    /// How many times the server has asked for a proof by NTLM or Negotiate.
+    refusals: usize,
+    /// The versions of NTLM that were stated.
+    stated: Sayings,
 }
 
 impl Dissector for Exchange {
@@ -168,6 +208,10 @@ impl Dissector for Exchange {
 impl Exchange {
     fn read(&mut self, from: Direction, role: Role, found: &mut Vec<Claim>) -> Progress {
         let head = std::mem::take(&mut self.heads[from.index()]);
+        self.prove(&head, from, found);
+        if self.refusals > 0 {
+            return self.go_on(&head, role);
+        }
         if role == Role::Client {
             self.over[from.index()] = true;
             self.asked = head.request();
@@ -190,7 +234,32 @@ impl Exchange {
         if !schemes.is_empty() {
             found.push(said(AUTHENTICATE, names::text(schemes.as_bytes()), from));
         }
+        self.go_on(&head, role)
+    }
+
+    /// Whether the client has yet to prove who it is.
+    fn go_on(&mut self, head: &Head, role: Role) -> Progress {
+        if role == Role::Client {
+            return Progress::More;
+        }
+        let refuses = matches!(head.status(), Some(401 | 407));
+        let by_ntlm = || proofs(head).any(|(scheme, _)| is_windows_way(scheme));
+        if refuses && self.refusals < MAX_REFUSALS && by_ntlm() {
+            self.refusals += 1;
+            self.over = [false; 2];
+            return Progress::More;
+        }
         Progress::Done
+    }
+
+    /// What NTLM in a head states of its sender; what a proxy passes on is another's.
+    fn prove(&mut self, head: &Head, from: Direction, found: &mut Vec<Claim>) {
+        let is_own = head.fields("Via").next().is_none();
+        let message = proofs(head).find(|(scheme, _)| is_windows_way(scheme));
+        if let Some((_, message)) = message.filter(|_| is_own) {
+            let version = ntlm::version_in_base64(message).unwrap_or_default();
+            (self.stated).say(ntlm::VERSION, version, from, found);
+        }
     }
 }
 
@@ -204,16 +273,38 @@ fn by_server(path: String, head: &Head) -> String {
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 
+/// The schemes by which a head proves something or asks for a proof, each with what comes after it
+/// (RFC 9110 11.6, 11.7).
+fn proofs(head: &Head) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let fields = [
+        "Authorization",
+        "Proxy-Authorization",
+        "WWW-Authenticate",
+        "Proxy-Authenticate",
+    ];
+    let values = fields.into_iter().flat_map(|name| head.fields(name));
+    values.map(|value| {
+        let mut r = Reader::big(value);
+        match r.until(b' ') {
+            Ok(scheme) => (scheme, r.rest().trim_ascii()),
+            Err(Short) => (value, &[][..]),
+        }
+    })
+}
+
+/// Whether a scheme is one that carries NTLM.
+fn is_windows_way(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"Negotiate") || scheme.eq_ignore_ascii_case(b"NTLM")
+}
+
 /// Whether an answer shows that what was asked for is there. A server that asks for a password by
 /// Basic or Digest may ask so for anything; one that asks by Negotiate or NTLM has a place there.
 fn is_there(status: u16, schemes: &str) -> bool {
-    let is_windows_way = || {
-        let mut each = schemes.split(", ");
-        each.any(|one| one.eq_ignore_ascii_case("Negotiate") || one.eq_ignore_ascii_case("NTLM"))
-    };
     match status {
         200..=299 | SWITCHING_PROTOCOLS => true,
-        401 => is_windows_way(),
+        401 => schemes
+            .split(", ")
+            .any(|one| is_windows_way(one.as_bytes())),
         _ => false,
     }
 }
@@ -293,6 +384,30 @@ mod tests {
     }
 
     #[test]
+    fn version_0_9_is_a_request_of_one_line_and_a_page() {
+        let answer = |asked: &[u8], answered: &[u8]| {
+            (STREAM.probe)(&Opening {
+                forward: asked,
+                reverse: answered,
+                ports: (50_123, 80),
+                from_start: true,
+            })
+        };
+        let asked = b"GET /a.html\r\n";
+        assert_eq!(answer(asked, b""), Probe::NeedMore);
+        assert_eq!(answer(asked, b"\n<HTML>"), Probe::Yes(Some(Forward)));
+        for (asked, answered) in [
+            (&asked[..], &b"1 two"[..]),
+            (b"GET key\r\n", b"<a>"),
+            (b"GET /a b\r\n", b"<a>"),
+            (b"GET /a\r\nHost: b\r\n", b"<a>"),
+            (b"get /a\r\n", b"<a>"),
+        ] {
+            assert_eq!(answer(asked, answered), Probe::No, "{asked:?}");
+        }
+    }
+
+    #[test]
     fn a_path_counts_as_the_servers_only_where_the_answer_shows_it() {
         for (answer, is_there) in [
             ("200 OK\r\n", true),
@@ -341,6 +456,48 @@ mod tests {
             WWW-Authenticate: Basic realm=\"x\"\r\n\r\n"[..],
         )];
         assert_eq!(told(&talk), ["http-authenticate=Negotiate, NTLM, Basic"]);
+    }
+
+    #[test]
+    fn what_ntlm_states_while_the_client_proves_itself_is_told() {
+        let [challenge, proof] = [17763, 19041].map(|build| {
+            use base64::Engine as _;
+            let message = ntlm::samples::challenge([10, 0], build);
+            base64::engine::general_purpose::STANDARD.encode(message)
+        });
+        let asked = b"GET / HTTP/1.1\r\n\r\n";
+        let refused =
+            b"HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 5\r\n\r\nno no";
+        let challenged = format!("HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM {challenge}\r\n\r\n");
+        let proved = format!("GET / HTTP/1.1\r\nAuthorization: NTLM {proof}\r\n\r\n");
+        let talk = [
+            (Forward, &asked[..]),
+            (Reverse, refused),
+            (Forward, asked),
+            (Reverse, challenged.as_bytes()),
+            (Forward, proved.as_bytes()),
+            (Reverse, ANSWERED),
+        ];
+        let all = [
+            "http-request=GET /",
+            "http-path=GET /",
+            "http-authenticate=NTLM",
+            "ntlm-version=10.0.17763",
+            "ntlm-version=10.0.19041",
+        ];
+        assert_eq!(told(&talk), all);
+        let passed_on = challenged.replace("\r\n\r\n", "\r\nVia: 1.1 proxy\r\n\r\n");
+        let talk = [talk[0], talk[1], talk[2], (Reverse, passed_on.as_bytes())];
+        assert_eq!(told(&talk), all[..3]);
+    }
+
+    #[test]
+    fn a_server_that_refuses_for_ever_is_heard_up_to_a_bound() {
+        let refused = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\n\r\n";
+        let (mut exchange, mut found) = (Exchange::default(), Vec::new());
+        let heard =
+            (0..100).take_while(|_| exchange.feed(Reverse, refused, &mut found) == Progress::More);
+        assert_eq!(heard.count(), MAX_REFUSALS);
     }
 
     #[test]

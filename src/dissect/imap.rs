@@ -1,7 +1,7 @@
 //! Internet Message Access Protocol (RFC 9051).
 
-use crate::dissect::text::{BANNER, Greeting, Manners};
-use crate::dissect::{Definition, Example, Input};
+use crate::dissect::text::{BANNER, Logon, Manners};
+use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Internet Message Access Protocol (RFC 9051).
@@ -13,8 +13,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[143],
     probe: |opening| MANNERS.probe(opening),
-    follow: Some(|opening| Box::new(Greeting::new(opening, MANNERS.greetings))),
-    says: &[BANNER],
+    follow: Some(|opening| Box::new(Logon::new(opening, MANNERS.greetings))),
+    says: &[BANNER, ntlm::VERSION],
     examples: &[Example {
         port: 143,
         client: b"a1 CAPABILITY\r\n",

@@ -6,7 +6,7 @@
 use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, ber, names, netlogon, probe_datagram,
+    Definition, Example, Input, Look, Progress, Role, ber, names, netlogon, ntlm, probe_datagram,
     probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
@@ -43,6 +43,7 @@ const SAYS: &[Field] = &[
     netlogon::CONTROLLER,
     netlogon::DOMAIN,
     netlogon::SITE,
+    ntlm::VERSION,
 ];
 
 /// LDAP over TCP.
@@ -107,6 +108,7 @@ const OCTETS: u8 = 0x04;
 /// Tags of operations (RFC 4511 4.2 on).
 mod operation {
     pub const BIND: u8 = 0x60;
+    pub const BIND_ANSWER: u8 = 0x61;
     pub const SEARCH: u8 = 0x63;
     pub const ENTRY: u8 = 0x64;
     pub const EXTENDED: u8 = 0x77;
@@ -154,7 +156,14 @@ impl Directory {
         ber::integer(&mut r)?;
         let (operation, body) = ber::element(&mut r)?;
         match operation {
-            operation::BIND => self.bind(from, body, found),
+            operation::BIND => {
+                self.prove(from, body.clone(), found);
+                self.bind(from, body, found)
+            }
+            operation::BIND_ANSWER => {
+                self.prove(from, body, found);
+                Ok(())
+            }
             operation::SEARCH => self.search(from, body, found),
             operation::ENTRY => self.entry(from, body, found),
             operation::EXTENDED => {
@@ -164,6 +173,13 @@ impl Directory {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What a leg of a bind states of its sender: by SASL in the credentials, by Sicily in place of
+    /// the name that was found (MS-ADTS 5.1.1.1.3).
+    fn prove(&mut self, from: Direction, mut leg: Reader, found: &mut Vec<Claim>) {
+        let version = ntlm::version(leg.rest()).unwrap_or_default();
+        self.said.say(ntlm::VERSION, version, from, found);
     }
 
     fn bind(
@@ -459,6 +475,32 @@ mod tests {
                 &[b"\x02\x01\x03", &octets(b""), credentials],
             );
             assert_eq!(said(stream().as_mut(), &[(Forward, &bind)]), [told]);
+        }
+    }
+
+    #[test]
+    fn legs_of_a_bind_state_versions_of_ntlm() {
+        let [challenge, answer] =
+            [17763, 19041].map(|build| ntlm::samples::challenge([10, 0], build));
+        let sasl = element(0xa3, &[&octets(b"GSS-SPNEGO"), &octets(&answer)]);
+        let bind = message(operation::BIND, &[b"\x02\x01\x03", &octets(b""), &sasl]);
+        for challenge in [
+            [
+                &b"\x0a\x01\x0e\x04\0\x04\0"[..],
+                &element(0x87, &[&challenge]),
+            ]
+            .concat(),
+            [b"\x0a\x01\0", &octets(&challenge)[..], b"\x04\0"].concat(),
+        ] {
+            let challenge = message(operation::BIND_ANSWER, &[&challenge]);
+            let talk: [(_, &[u8]); 2] = [(Reverse, &challenge), (Forward, &bind)];
+            let all = [
+                "ntlm-version: 10.0.17763",
+                "ntlm-version: 10.0.19041",
+                "ldap-bind: GSS-SPNEGO",
+            ];
+            assert_eq!(said(stream().as_mut(), &talk), all);
+            torn(&stream, &talk);
         }
     }
 

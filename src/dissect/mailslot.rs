@@ -39,6 +39,10 @@ const BROWSER_ANSWER: (&str, u8) = ("browse", 10);
 /// speaks of itself: not of its domain (MS-BRWS 2.2.1, 2.2.10).
 const ANNOUNCEMENTS: (&str, [u8; 2]) = ("browse", [1, 15]);
 
+/// Where a host of LAN Manager 1 announces itself, and the opcode of that; Samba's nmbd announces
+/// itself so, too, to those who ask (its `nmbd_sendannounce.c`).
+const OLD_ANNOUNCEMENTS: (&str, u16) = ("lanman", 1);
+
 /// The end of an announcement's fixed part (MS-BRWS 2.2.1).
 const ANNOUNCEMENT_SIGNATURE: u16 = 0xaa55;
 
@@ -117,10 +121,15 @@ pub fn read(payload: &[u8]) -> Result<Option<Write>, Short> {
     };
     let answers = ANSWER_SLOTS.iter().any(|slot| mailslot.starts_with(slot))
         || first_byte(payload, data_at).is_ok_and(|first| (&*mailslot, first) == BROWSER_ANSWER);
-    let announcement = match mailslot == ANNOUNCEMENTS.0 {
-        true => announcement(payload, data_at).ok().flatten(),
-        false => None,
+    let announcement = if mailslot == ANNOUNCEMENTS.0 {
+        announcement(payload, data_at)
+    } else if mailslot == OLD_ANNOUNCEMENTS.0 {
+        old_announcement(payload, data_at)
+    } else {
+        Ok(None)
     };
+    // One that is cut off says nothing.
+    let announcement = announcement.ok().flatten();
     Ok(Some(Write {
         mailslot,
         answers,
@@ -141,11 +150,34 @@ fn announcement(payload: &[u8], at: u16) -> Result<Option<Announcement>, Short> 
     if r.u16()? != ANNOUNCEMENT_SIGNATURE {
         return Ok(None);
     }
-    let runs = (SERVER_TYPES.iter()).filter(|(bit, _)| kind & bit != 0);
-    Ok(Some(Announcement {
-        version: format!("{major}.{minor}"),
-        runs: runs.map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
-    }))
+    Ok(Some(Announcement::of(major, minor, kind)))
+}
+
+/// The same of LAN Manager 1: an opcode, the types, the version, how often, then the name and a
+/// comment, each up to its NUL.
+fn old_announcement(payload: &[u8], at: u16) -> Result<Option<Announcement>, Short> {
+    /// Bytes of a NetBIOS name without its suffix.
+    const MAX_HOST: usize = 15;
+    let mut r = Reader::little(payload);
+    r.skip(at.into())?;
+    if r.u16()? != OLD_ANNOUNCEMENTS.1 {
+        return Ok(None);
+    }
+    let (kind, major, minor) = (r.u32()?, r.u8()?, r.u8()?);
+    r.skip(2)?; // periodicity
+    let (name, _comment) = (r.until(0)?, r.until(0)?);
+    let is_name = (1..=MAX_HOST).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic);
+    Ok(is_name.then(|| Announcement::of(major, minor, kind)))
+}
+
+impl Announcement {
+    fn of(major: u8, minor: u8, kind: u32) -> Announcement {
+        let runs = (SERVER_TYPES.iter()).filter(|(bit, _)| kind & bit != 0);
+        Announcement {
+            version: format!("{major}.{minor}"),
+            runs: runs.map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// The name in lower case without what leads to it; `None` if the path is not a mailslot's.
@@ -281,6 +313,26 @@ mod tests {
         assert_eq!(announced(15, 0x55), Some(expected));
         assert_eq!(announced(12, 0x55), None, "of a domain");
         assert_eq!(announced(1, 0x54), None);
+    }
+
+    #[test]
+    fn a_host_of_lan_manager_1_announces_itself_in_another_mailslot() {
+        let announced = |path: &str, opcode: u8, name: &[u8]| {
+            let head = [opcode, 0, 0x03, 0x9a, 0, 0, 4, 9, 0x3c, 0];
+            let payload = write(path, Text::Bytes, &[&head, name].concat());
+            let write = read(&payload).expect("it is whole").expect("a write");
+            write.announcement
+        };
+        let expected = Announcement {
+            version: "4.9".to_owned(),
+            runs: "print server, Xenix or Unix server, NT workstation, NT server".to_owned(),
+        };
+        let slot = "\\MAILSLOT\\LANMAN";
+        assert_eq!(announced(slot, 1, b"FS1\0Files\0"), Some(expected));
+        assert_eq!(announced(slot, 2, b"FS1\0Files\0"), None, "it asks for one");
+        assert_eq!(announced(slot, 1, b"FS1\0Files"), None, "cut");
+        assert_eq!(announced(slot, 1, b"\0\0"), None, "nobody");
+        assert_eq!(announced("\\MAILSLOT\\BROWSE", 1, b"FS1\0Files\0"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod dhcp;
 mod dhcp6;
 mod dns;
 mod domain_name;
+mod dtls;
 mod echo;
 mod few;
 pub mod ftp;
@@ -52,6 +53,7 @@ mod ntp;
 mod onc_rpc;
 mod pop3;
 pub mod pptp;
+mod qotd;
 mod quic;
 mod radius;
 mod rdp;
@@ -127,6 +129,7 @@ pub const ALL: &[Definition] = &[
     radius::DATAGRAM,
     isakmp::DATAGRAM,
     quic::DATAGRAM,
+    dtls::DATAGRAM,
     tftp::DATAGRAM,
     ntp::DATAGRAM,
     rdp_udp::DATAGRAM,
@@ -155,6 +158,8 @@ pub const ALL: &[Definition] = &[
     chargen::DATAGRAM,
     daytime::STREAM,
     daytime::DATAGRAM,
+    qotd::STREAM,
+    qotd::DATAGRAM,
     echo::STREAM,
     nat_t::ENCAPSULATED,
 ];

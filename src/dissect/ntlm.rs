@@ -1,6 +1,9 @@
 //! NTLM (MS-NLMP): the version of Windows that each side states in its messages, wherever a
 //! protocol carries them.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::dissect::read::{Reader, Short};
 use crate::model::protocol::Field;
 
@@ -38,6 +41,22 @@ pub fn version(blob: &[u8]) -> Option<String> {
     None
 }
 
+/// The same of a blob in base64, as protocols of lines carry it: its end may be cut off.
+pub fn version_in_base64(text: &[u8]) -> Option<String> {
+    let whole = text.len().min(MAX_TEXT) / 4 * 4;
+    let blob = STANDARD.decode(Reader::big(text).up_to(whole)).ok()?;
+    version(&blob)
+}
+
+/// Whether text is a message of NTLM in base64, bare.
+pub fn is_base64(text: &[u8]) -> bool {
+    text.starts_with(b"TlRMTVNTUA")
+}
+
+/// Characters that are looked at, four for three bytes: a version has its place well before their
+/// end, wherever a message begins.
+const MAX_TEXT: usize = 512;
+
 fn stated(message: Reader) -> Result<Option<String>, Short> {
     let mut r = message.clone();
     r.skip(SIGNATURE.len())?;
@@ -59,18 +78,37 @@ fn stated(message: Reader) -> Result<Option<String>, Short> {
     Ok(is_stated.then(|| format!("{major}.{minor}.{build}")))
 }
 
+/// Messages, for the tests of protocols that carry them.
+#[cfg(test)]
+pub mod samples {
+    use super::*;
+
+    /// A challenge that states this version and build.
+    pub fn challenge(version: [u8; 2], build: u16) -> Vec<u8> {
+        message(2, HAS_VERSION, version, build)
+    }
+
+    /// A message of this kind with these flags, which has a place for this version.
+    pub fn message(kind: u32, flags: u32, [major, minor]: [u8; 2], build: u16) -> Vec<u8> {
+        let (_, flags_at, version_at) = PLACES[kind as usize - 1];
+        let [low, high] = build.to_le_bytes();
+        let mut message = vec![0; 80];
+        message[..8].copy_from_slice(&SIGNATURE);
+        message[8..12].copy_from_slice(&kind.to_le_bytes());
+        message[flags_at..flags_at + 4].copy_from_slice(&flags.to_le_bytes());
+        message[version_at..version_at + 8]
+            .copy_from_slice(&[major, minor, low, high, 0, 0, 0, REVISION]);
+        message
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A message of this kind in SPNEGO's wrapping, which states 10.0.17763.
     fn message(kind: u32, flags: u32) -> Vec<u8> {
-        let (_, flags_at, version_at) = PLACES[kind as usize - 1];
-        let mut message = vec![0; 80];
-        message[..8].copy_from_slice(&SIGNATURE);
-        message[8..12].copy_from_slice(&kind.to_le_bytes());
-        message[flags_at..flags_at + 4].copy_from_slice(&flags.to_le_bytes());
-        message[version_at..version_at + 8].copy_from_slice(&[10, 0, 0x63, 0x45, 0, 0, 0, 15]);
+        let message = samples::message(kind, flags, [10, 0], 17763);
         [
             b"\xa1\x81\x50\x30\x81\x4d\xa2\x81\x4a\x04\x81\x48".to_vec(),
             message,
@@ -111,6 +149,25 @@ mod tests {
                 assert!(stated.is_none_or(|text| text == "10.0.17763"), "{len}");
             }
         }
+    }
+
+    #[test]
+    fn in_base64_a_message_states_the_same_and_cut_off_the_same_or_nothing() {
+        for blob in [
+            message(2, HAS_VERSION),
+            message(2, HAS_VERSION)[12..].to_vec(),
+        ] {
+            let text = STANDARD
+                .encode([&blob[..], &[0; 1000]].concat())
+                .into_bytes();
+            assert_eq!(version_in_base64(&text).as_deref(), Some("10.0.17763"));
+            for len in 0..200 {
+                let stated = version_in_base64(Reader::big(&text).up_to(len));
+                assert!(stated.is_none_or(|text| text == "10.0.17763"), "{len}");
+            }
+        }
+        assert!(is_base64(STANDARD.encode(SIGNATURE).as_bytes()));
+        assert_eq!(version_in_base64(b"TlRMTVNTUAAC!!!!"), None);
     }
 
     #[test]

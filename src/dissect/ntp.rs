@@ -2,7 +2,7 @@
 
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{Definition, Example, Input, Look, Probe, Progress, Role, probe_datagram};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -19,8 +19,12 @@ const AUTHENTICATOR: Field = Field::new("ntp-authenticator", "asks to be signed 
 pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
-    usual_ports: &[123],
-    probe: |opening| probe_datagram(opening, look),
+    usual_ports: &[PORT],
+    probe: |opening| match probe_datagram(opening, look) {
+        // So little to go by that the port must agree.
+        Probe::No if opening.has_port(PORT) => probe_datagram(opening, private),
+        answer => answer,
+    },
     follow: Some(|_| Box::new(Datagrams(Clocks::default()))),
     says: &[FORM, AUTHENTICATOR],
     examples: &[Example {
@@ -31,6 +35,8 @@ pub const DATAGRAM: Definition = Definition {
         \0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07",
     }],
 };
+
+const PORT: u16 = 123;
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
     let mut r = Reader::big(bytes);
@@ -94,6 +100,33 @@ fn control(mut r: Reader, version: u8) -> Result<Look, Short> {
         (true, 0) => Look::By(Role::Client),
         (true, _) => Look::By(Role::Server),
         (false, _) => Look::Other,
+    })
+}
+
+const PRIVATE: u8 = 7;
+
+/// A private message, as ntpd's `ntpdc` sends it (ntp.org, `ntp_request.h`): an implementation, a
+/// request, an error, and items of one size, after which a request may be padded.
+fn private(bytes: &[u8]) -> Result<Look, Short> {
+    const IMPLEMENTATIONS: [u8; 3] = [0, 2, 3];
+    const LAST_REQUEST: u8 = 45;
+    const MAX_DATA: u16 = 500;
+    let mut r = Reader::big(bytes);
+    let [first, _sequence, implementation, request] = r.array()?;
+    let (error_and_count, size) = (r.u16()?, r.u16()?);
+    let (error, count) = (error_and_count >> 12, error_and_count & 0xfff);
+    let data = count.saturating_mul(size);
+    let fits = first & 7 == PRIVATE
+        && (1..=4).contains(&(first >> 3 & 7))
+        && IMPLEMENTATIONS.contains(&implementation)
+        && request <= LAST_REQUEST
+        && size <= MAX_DATA
+        && data <= MAX_DATA
+        && r.left() >= usize::from(data);
+    Ok(match first & 0x80 {
+        0 if fits && error == 0 && matches!(r.left(), 0 | 40 | 184 | 208) => Look::By(Role::Client),
+        0x80 if fits && r.left() == usize::from(data) => Look::By(Role::Server),
+        _ => Look::Other,
     })
 }
 
@@ -186,6 +219,30 @@ mod tests {
             told(Forward, &message(0x1b, 1, &[0; 20])).is_empty(),
             "no account"
         );
+    }
+
+    #[test]
+    fn private_messages_are_known_on_their_port_only() {
+        let asks = b"\x17\0\x03\x2a\0\0\0\0";
+        let answers = [&b"\x97\0\x03\x2a\0\x02\0\x04"[..], &[7; 8]].concat();
+        let probe = |port, bytes: &[u8]| {
+            (DATAGRAM.probe)(&crate::dissect::Opening {
+                forward: bytes,
+                reverse: &[],
+                ports: (50_123, port),
+                from_start: true,
+            })
+        };
+        assert_eq!(probe(123, asks), Probe::Yes(Some(Forward)));
+        assert_eq!(probe(123, &answers), Probe::Yes(Some(Reverse)));
+        assert_eq!(probe(124, asks), Probe::No);
+        assert_eq!(probe(123, &answers[..15]), Probe::No, "an item is missing");
+        for (place, value) in [(0, 0x3f), (2, 1), (3, 46), (4, 0x10), (5, 1)] {
+            let mut other = *asks;
+            other[place] = value;
+            other[7] = 1;
+            assert_eq!(probe(123, &other), Probe::No, "{place}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Simple Mail Transfer Protocol (RFC 5321).
 
-use crate::dissect::text::{BANNER, Greeting, Manners, has_word};
-use crate::dissect::{Definition, Example, Input};
+use crate::dissect::text::{BANNER, Logon, Manners, has_word};
+use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Simple Mail Transfer Protocol (RFC 5321).
@@ -13,8 +13,8 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     usual_ports: &[25, 587],
     probe: |opening| MANNERS.probe(opening),
-    follow: Some(|opening| Box::new(Greeting::new(opening, MANNERS.greetings))),
-    says: &[BANNER],
+    follow: Some(|opening| Box::new(Logon::new(opening, MANNERS.greetings))),
+    says: &[BANNER, ntlm::VERSION],
     examples: &[
         Example {
             port: 25,

@@ -1,11 +1,12 @@
-//! Tabular Data Stream (MS-TDS): SQL Server. Its version, whether it encrypts, and which instance
-//! and database server the client wants, as far as that is said in clear.
+//! Tabular Data Stream (MS-TDS; of versions 4.2 and 5.0, Sybase's TDS 5.0 specification): SQL Server.
+//! Its version, whether it encrypts, which instance and database server the client wants, and what
+//! NTLM states in the logon, as far as that is said in clear.
 
 use crate::dissect::messages::{Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::sql_browser::INSTANCE;
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, Progress, Role, names, probe_stream,
+    Definition, Example, Input, Look, Opening, Probe, Progress, Role, names, ntlm, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -25,6 +26,9 @@ const SERVER: Field = Field::new("tds-server", "logs on to");
 /// The program of the client.
 const APPLICATION: Field = Field::new("tds-application", "program");
 
+/// The version of the protocol that an old client wants: `4.2`, `5.0`.
+const OLD_LOGIN: Field = Field::new("tds-login", "login of TDS");
+
 /// TDS over TCP.
 pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
@@ -32,12 +36,37 @@ pub const STREAM: Definition = Definition {
     usual_ports: &[PORT],
     probe,
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Logon::default()))),
-    says: &[VERSION, ENCRYPTION, INSTANCE, SERVER, APPLICATION],
-    examples: &[Example {
-        port: 1433,
-        client: b"\x12\x01\0\x1a\0\0\x01\0\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\0\0\0\0\0\0\0",
-        server: b"",
-    }],
+    says: &[
+        VERSION,
+        ENCRYPTION,
+        INSTANCE,
+        SERVER,
+        APPLICATION,
+        OLD_LOGIN,
+        ntlm::VERSION,
+    ],
+    examples: &[
+        Example {
+            port: 1433,
+            client: b"\x12\x01\0\x1a\0\0\x01\0\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\0\0\0\0\0\0\0",
+            server: b"",
+        },
+        Example {
+            port: 5000,
+            client: &OLD_EXAMPLE,
+            server: b"",
+        },
+    ],
+};
+
+/// The first packet of a login of version 4.2, of nobody at no host.
+const OLD_EXAMPLE: [u8; FIRST_OLD_PACKET] = {
+    let mut bytes = [0; FIRST_OLD_PACKET];
+    bytes[0] = kind::OLD_LOGIN;
+    bytes[2] = 2; // 512 bytes
+    bytes[HEADER_LEN + 458] = 4;
+    bytes[HEADER_LEN + 459] = 2;
+    bytes
 };
 
 const PORT: u16 = 1433;
@@ -45,20 +74,37 @@ const PORT: u16 = 1433;
 fn probe(opening: &Opening) -> Probe {
     match probe_stream(opening, look) {
         Probe::No if opening.has_port(PORT) && !opening.from_start => probe_stream(opening, packet),
+        // A login that names no version is little to go by, too.
+        Probe::No if opening.has_port(PORT) => probe_stream(opening, |bytes| {
+            let is_login = bytes.len() == FIRST_OLD_PACKET && is_old_login(bytes)?.is_some();
+            Ok(match is_login {
+                true => Look::By(Role::Client),
+                false => Look::Other,
+            })
+        }),
         answer => answer,
     }
 }
 
 /// Packet types (MS-TDS 2.2.3.1.1).
 mod kind {
+    /// Of versions before 7.
+    pub const OLD_LOGIN: u8 = 0x02;
     pub const RESULT: u8 = 0x04;
     pub const LOGIN7: u8 = 0x10;
+    pub const SSPI: u8 = 0x11;
     pub const PRELOGIN: u8 = 0x12;
 }
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
     let mut r = Reader::big(bytes);
     let kind = r.u8()?;
+    if kind == kind::OLD_LOGIN {
+        return Ok(match is_old_login(bytes)? {
+            Some([4, 0 | 2 | 6] | [5, 0]) => Look::By(Role::Client),
+            _ => Look::Other,
+        });
+    }
     if !matches!(kind, kind::RESULT | kind::LOGIN7 | kind::PRELOGIN) || r.u8()? > 1 {
         return Ok(Look::Other);
     }
@@ -106,6 +152,42 @@ fn is_login(r: &mut Reader, packet: u16) -> Result<bool, Short> {
     )
 }
 
+/// The first packet of an old login, which has 512 bytes since no other length is agreed on.
+const FIRST_OLD_PACKET: usize = 512;
+
+/// The version that the login of an old client wants; `None` if it is none. Texts stand in fields of
+/// a fixed length with their own length after each: four of the client's, then types of numbers,
+/// then the program and the server, a password for other servers, and the version.
+fn is_old_login(bytes: &[u8]) -> Result<Option<[u8; 2]>, Short> {
+    let mut r = Reader::big(bytes);
+    let (kind, status, len) = (r.u8()?, r.u8()?, usize::from(r.u16()?));
+    if kind != kind::OLD_LOGIN || status > 1 || len != FIRST_OLD_PACKET {
+        return Ok(None);
+    }
+    let (_process, _number, window) = (r.u16()?, r.u8()?, r.u8()?);
+    if window != 0 {
+        return Ok(None);
+    }
+    for _ in 0..4 {
+        if old_text(&mut r)?.is_none() {
+            return Ok(None);
+        }
+    }
+    r.skip(16)?;
+    if old_text(&mut r)?.is_none() || old_text(&mut r)?.is_none() {
+        return Ok(None);
+    }
+    r.skip(255 + 1)?;
+    r.array().map(Some)
+}
+
+/// A text in an old login: thirty bytes and how many of them count; `None` if more should.
+fn old_text(r: &mut Reader) -> Result<Option<String>, Short> {
+    let field = r.take(30)?;
+    let len = usize::from(r.u8()?);
+    Ok((len <= 30).then(|| names::text(Reader::big(field).up_to(len))))
+}
+
 /// The first token of an answer to a login, with a length that is not absurd.
 fn is_result(r: &mut Reader) -> Result<bool, Short> {
     let is_token = matches!(r.u8()?, 0xaa | 0xab | 0xad | 0xe3);
@@ -126,6 +208,9 @@ const FRAMING: Framing = Framing {
 };
 
 const HEADER_LEN: usize = 8;
+
+/// The token of an answer that is a leg of a logon by SSPI (MS-TDS 2.2.7.22).
+const SSPI_TOKEN: u8 = 0xed;
 
 /// Options of a PRELOGIN (MS-TDS 2.2.6.5).
 mod option {
@@ -148,6 +233,8 @@ struct Logon {
     /// The instance that the client named, until the server says that it is its own.
     wanted: Option<String>,
     greeted: bool,
+    /// The client has logged on by NTLM or Kerberos, whose legs are still to come.
+    is_proving: bool,
 }
 
 impl Listener for Logon {
@@ -169,6 +256,26 @@ impl Listener for Logon {
             kind::LOGIN7 => {
                 // What is cut off says less, and nothing wrong.
                 let _ = self.login(from, packet, found);
+                match self.is_proving {
+                    true => Progress::More,
+                    false => Progress::Done,
+                }
+            }
+            kind::OLD_LOGIN => {
+                let _ = self.old_login(from, message, found);
+                Progress::Done
+            }
+            kind::RESULT if self.is_proving => {
+                let is_leg = packet.first() == Some(&SSPI_TOKEN);
+                self.is_proving = is_leg;
+                self.prove(packet, from, found);
+                match is_leg {
+                    true => Progress::More,
+                    false => Progress::Done,
+                }
+            }
+            kind::SSPI => {
+                self.prove(packet, from, found);
                 Progress::Done
             }
             // TLS wrapped in PRELOGIN, or the answers to what was seen.
@@ -212,10 +319,46 @@ impl Logon {
         let mut field = || Ok::<_, Short>((r.u16()?, r.u16()?));
         let (_host, _user, _password) = (field()?, field()?, field()?);
         let (application, server) = (field()?, field()?);
+        for _ in 0..4 {
+            field()?; // extensions, library, language, database
+        }
+        r.skip(6)?; // the client's network card
+        let (at, len) = (r.u16()?, r.u16()?);
         let application = text(application.0, application.1)?;
         self.said.say(APPLICATION, application, from, found);
         self.said
             .say(SERVER, text(server.0, server.1)?, from, found);
+        self.is_proving = len > 0;
+        let mut blob = Reader::little(login);
+        blob.skip(at.into())?;
+        self.prove(blob.up_to(len.into()), from, found);
+        Ok(())
+    }
+
+    fn prove(&mut self, blob: &[u8], from: Direction, found: &mut Vec<Claim>) {
+        let version = ntlm::version(blob).unwrap_or_default();
+        self.said.say(ntlm::VERSION, version, from, found);
+    }
+
+    fn old_login(
+        &mut self,
+        from: Direction,
+        packet: &[u8],
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        let Some([major, minor]) = is_old_login(packet)? else {
+            return Ok(());
+        };
+        let mut r = Reader::big(packet);
+        r.skip(HEADER_LEN + 4 * 31 + 16)?;
+        let application = old_text(&mut r)?.unwrap_or_default();
+        let server = old_text(&mut r)?.unwrap_or_default();
+        self.said.say(APPLICATION, application, from, found);
+        self.said.say(SERVER, server, from, found);
+        if major > 0 {
+            let version = format!("{major}.{minor}");
+            self.said.say(OLD_LOGIN, version, from, found);
+        }
         Ok(())
     }
 }
@@ -293,6 +436,77 @@ mod tests {
             .collect();
         assert_eq!(said(stream().as_mut(), &talk), ALL);
         torn(&stream, &talk);
+    }
+
+    #[test]
+    fn what_ntlm_states_in_a_logon_is_told() {
+        let [negotiate, challenge, proof] =
+            [19041, 17763, 19045].map(|build| ntlm::samples::challenge([10, 0], build));
+        let mut login = login();
+        login[78..82].copy_from_slice(&[110, 0, 80, 0]);
+        let login = [&login[..], &negotiate].concat();
+        let answer = [&[SSPI_TOKEN, 80, 0][..], &challenge].concat();
+        let talk = [
+            (Forward, packet(kind::LOGIN7, &login)),
+            (Reverse, packet(kind::RESULT, &answer)),
+            (Forward, packet(kind::SSPI, &proof)),
+        ];
+        let talk: Vec<(_, &[u8])> = (talk.iter())
+            .map(|(from, bytes)| (*from, &bytes[..]))
+            .collect();
+        let all = [
+            "tds-application: app",
+            "tds-server: sql1!",
+            "ntlm-version: 10.0.19041",
+            "ntlm-version: 10.0.17763",
+            "ntlm-version: 10.0.19045",
+        ];
+        assert_eq!(said(stream().as_mut(), &talk), all);
+        torn(&stream, &talk);
+    }
+
+    /// The first packet of an old login by `isql` to `SQL65`.
+    fn old_login() -> Vec<u8> {
+        let mut bytes = OLD_EXAMPLE.to_vec();
+        for (at, text) in [(140, &b"isql"[..]), (171, b"SQL65")] {
+            let at = HEADER_LEN + at;
+            bytes[at..at + text.len()].copy_from_slice(text);
+            bytes[at + 30] = text.len() as u8;
+        }
+        bytes
+    }
+
+    #[test]
+    fn an_old_client_says_what_it_is_and_whom_it_wants() {
+        let all = [
+            "tds-application: isql",
+            "tds-server: SQL65",
+            "tds-login: 4.2",
+        ];
+        assert_eq!(said(stream().as_mut(), &[(Forward, &old_login())]), all);
+        torn(&stream, &[(Forward, &old_login())]);
+    }
+
+    #[test]
+    fn a_login_of_no_known_version_is_one_on_its_port_only() {
+        let mut login = OLD_EXAMPLE;
+        login[HEADER_LEN + 458] = 0;
+        let answer = |port, bytes: &[u8]| {
+            probe(&Opening {
+                forward: bytes,
+                reverse: &[],
+                ports: (50_123, port),
+                from_start: true,
+            })
+        };
+        assert_eq!(answer(1433, &login), Probe::Yes(Some(Forward)));
+        assert_eq!(answer(5000, &login), Probe::No);
+        login[HEADER_LEN + 30] = 31;
+        assert_eq!(
+            answer(1433, &login),
+            Probe::No,
+            "a text longer than its field"
+        );
     }
 
     #[test]

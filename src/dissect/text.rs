@@ -1,8 +1,9 @@
 //! Protocols of lines and words: what their probes and greetings share.
 
 use crate::dissect::lines::{GreetingLines, Lines, MAX_LINE};
+use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Dissector, Opening, Probe, Progress, names};
+use crate::dissect::{Dissector, Opening, Probe, Progress, names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
 
@@ -226,6 +227,61 @@ impl Dissector for Greeting {
     fn finish(&mut self, _found: &mut Vec<Claim>) {}
 }
 
+/// Announces a greeting, then what NTLM states while the client logs on: in the last word of a
+/// line, bare in base64 (MS-SMTPNTLM, MS-POP3, MS-OXIMAP4 and, after `AUTHINFO GENERIC`, MS-NNTP).
+pub struct Logon {
+    greeting: Greeting,
+    is_greeted: bool,
+    lines: [Lines; 2],
+    seen: usize,
+    stated: Sayings,
+}
+
+/// How many lines of both sides are looked at: some twenty capabilities come before the client
+/// logs on, and each try takes three.
+const MAX_LOGON: usize = 64;
+
+impl Logon {
+    /// For a protocol in which greetings begin with one of these.
+    pub fn new(opening: &Opening, begins_with: &'static [&'static str]) -> Logon {
+        Logon {
+            greeting: Greeting::new(opening, begins_with),
+            is_greeted: false,
+            lines: Default::default(),
+            seen: 0,
+            stated: Sayings::default(),
+        }
+    }
+}
+
+impl Dissector for Logon {
+    fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if !self.is_greeted {
+            self.is_greeted = self.greeting.feed(from, bytes, found) == Progress::Done;
+        }
+        let mut r = Reader::big(bytes);
+        while let Some(line) = self.lines[from.index()].next(&mut r) {
+            self.seen += 1;
+            if self.seen > MAX_LOGON {
+                return Progress::Done;
+            }
+            let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+            if ntlm::is_base64(word) {
+                let version = ntlm::version_in_base64(word).unwrap_or_default();
+                self.stated.say(ntlm::VERSION, version, from, found);
+            }
+        }
+        Progress::More
+    }
+
+    fn gap(&mut self, from: Direction, missing: Option<u64>) {
+        self.greeting.gap(from, missing);
+        self.lines[from.index()].gap();
+    }
+
+    fn finish(&mut self, _found: &mut Vec<Claim>) {}
+}
+
 /// A request or status line of the HTTP family: `METHOD target NAME/version` or `NAME/version code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartLine<'a> {
@@ -367,6 +423,45 @@ mod tests {
         greeting.feed(Reverse, b"ready\r\n", &mut found);
         greeting.feed(Forward, b"EHLO\r\n", &mut found);
         assert_eq!(found, []);
+    }
+
+    #[test]
+    fn what_ntlm_states_in_a_logon_is_told_wherever_it_is_torn() {
+        use crate::dissect::messages::samples::{said, torn};
+        use base64::Engine as _;
+        let encoded = |build| {
+            let message = ntlm::samples::challenge([10, 0], build);
+            base64::engine::general_purpose::STANDARD.encode(message)
+        };
+        let challenge = format!("334 {}\r\n", encoded(17763));
+        let proof = format!("{}\r\n", encoded(19041));
+        let talk: [(_, &[u8]); 6] = [
+            (Reverse, b"220 mail ready\r\n"),
+            (Forward, b"EHLO me\r\n"),
+            (Reverse, b"250-mail\r\n250 AUTH NTLM\r\n"),
+            (Forward, b"AUTH NTLM\r\n"),
+            (Reverse, challenge.as_bytes()),
+            (Forward, proof.as_bytes()),
+        ];
+        let logon = || -> Box<dyn Dissector> { Box::new(Logon::new(&opening(true), &["220"])) };
+        let all = [
+            "banner: 220 mail ready",
+            "ntlm-version: 10.0.17763",
+            "ntlm-version: 10.0.19041",
+        ];
+        assert_eq!(said(logon().as_mut(), &talk), all);
+        torn(&logon, &talk);
+    }
+
+    #[test]
+    fn a_logon_without_end_is_given_up() {
+        let mut logon = Logon::new(&opening(true), &["220"]);
+        let lines = b"x\r\n".repeat(MAX_LOGON);
+        assert_eq!(logon.feed(Forward, &lines, &mut Vec::new()), Progress::More);
+        assert_eq!(
+            logon.feed(Forward, b"x\r\n", &mut Vec::new()),
+            Progress::Done
+        );
     }
 
     #[test]

@@ -51,8 +51,8 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
     }
     let (file, mode) = (r.until(0)?, r.until(0)?);
     let modes: [&[u8]; 3] = [b"octet", b"netascii", b"mail"];
-    let fits = !file.is_empty()
-        && !file.iter().any(u8::is_ascii_control)
+    // Some ask for no file, to see who is there.
+    let fits = !file.iter().any(u8::is_ascii_control)
         && modes.iter().any(|one| mode.eq_ignore_ascii_case(one));
     Ok(match fits {
         true => Look::By(Role::Client),
@@ -158,6 +158,12 @@ mod tests {
             (Reverse, b"\0\x05\0\x01not found\0"),
         ];
         assert!(found(&answers).is_empty());
+    }
+
+    #[test]
+    fn a_request_for_a_file_without_a_name_agrees_on_a_transfer_too() {
+        let found = found(&[(Forward, b"\0\x01\0octet\0")]);
+        assert_eq!((agreed(&found), texts(&found)), (1, Vec::new()));
     }
 
     #[test]

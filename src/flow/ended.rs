@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::model::evidence::{Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};
 use crate::model::packet::Frame;
+use crate::model::tcp_options::TcpOptions;
 use crate::model::time::Timestamp;
 
 /// How a flow stood when it was reported.
@@ -74,6 +75,8 @@ pub struct EndedFlow {
     pub gre_key: Option<u32>,
     /// Time to live of the first packet of each direction.
     pub ttl: [Option<u8>; 2],
+    /// The TCP options of the first SYN-ACK.
+    pub answer: Option<TcpOptions>,
     /// What its payload proved, in the order of the frames; bounded.
     pub evidence: Vec<Evidence>,
 }

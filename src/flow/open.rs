@@ -482,6 +482,7 @@ impl OpenFlow {
             spi: rest.key_or_index.filter(|_| !is_gre),
             gre_key: rest.key_or_index.filter(|_| is_gre),
             ttl: rest.ttl,
+            answer: rest.opening.answer(),
             evidence: rest.evidence,
         }
     }

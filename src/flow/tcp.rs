@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::flow::ended::State;
 use crate::model::evidence::Direction;
 use crate::model::packet::TcpHeader;
+use crate::model::tcp_options::TcpOptions;
 use crate::model::time::Timestamp;
 
 /// What was seen of a connection's beginning and end: what every segment needs of it.
@@ -32,6 +33,7 @@ pub struct Opening {
     /// The sequence number with which each direction's bytes begin, where its SYN was seen.
     begins: [u32; 2],
     was_seen: [bool; 2],
+    answer: Option<TcpOptions>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +59,11 @@ impl Opening {
     pub fn begins(&self) -> [Option<u32>; 2] {
         let begin = |way: usize| self.was_seen[way].then_some(self.begins[way]);
         [begin(0), begin(1)]
+    }
+
+    /// The options of the first SYN-ACK.
+    pub fn answer(&self) -> Option<TcpOptions> {
+        self.answer
     }
 
     fn begin(&mut self, way: Direction, sequence: u32) {
@@ -123,6 +130,9 @@ impl TcpLife {
         opening.begin(way, tcp.sequence.wrapping_add(1));
         let is_answer = tcp.has(TcpHeader::ACK);
         self.answered |= is_answer;
+        if is_answer && self.opener != Some(way) {
+            opening.answer = opening.answer.or(tcp.answer);
+        }
         if self.opener.is_some() {
             return;
         }
@@ -178,6 +188,7 @@ mod tests {
             sequence,
             acknowledgement,
             flags,
+            answer: None,
         }
     }
 

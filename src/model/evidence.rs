@@ -108,9 +108,11 @@ pub enum Claim {
         /// Bytes of its PDUs, headers included.
         bytes: u64,
     },
-    /// A pipe was asked for by this name, lower case and without `\PIPE\`, and refused or not
-    /// answered.
+    /// A pipe was asked for by this name, lower case and without `\PIPE\`; what became of that is
+    /// not known.
     AskedForPipe(String),
+    /// The server refused to open a pipe by this name.
+    RefusedPipe(String),
     /// A pipe was opened by this name: lower case, without `\PIPE\`.
     OpenedPipe(String),
     /// In a pipe, the server accepted a presentation context for this interface, or answers calls
@@ -189,9 +191,10 @@ impl Claim {
         let text = match self {
             Claim::Mapped { annotation, .. } => annotation.len(),
             Claim::Exported { interfaces, .. } => size_of_val(&interfaces[..]),
-            Claim::AskedForPipe(text) | Claim::OpenedPipe(text) | Claim::SentToMailslot(text) => {
-                text.len()
-            }
+            Claim::AskedForPipe(text)
+            | Claim::RefusedPipe(text)
+            | Claim::OpenedPipe(text)
+            | Claim::SentToMailslot(text) => text.len(),
             Claim::BoundInPipe { pipe, .. } | Claim::CarriedInPipe { pipe, .. } => {
                 pipe.as_ref().map_or(0, String::len)
             }

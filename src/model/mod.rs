@@ -5,5 +5,6 @@ pub mod five_tuple;
 pub mod netbios;
 pub mod packet;
 pub mod protocol;
+pub mod tcp_options;
 pub mod time;
 pub mod uuid;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::five_tuple::{FiveTuple, Tunnel};
+use crate::model::tcp_options::TcpOptions;
 use crate::model::time::Timestamp;
 
 /// A capture of this run, by its place in the order in which captures were opened: a file or a device.
@@ -69,6 +70,8 @@ pub struct TcpHeader {
     pub acknowledgement: u32,
     /// The flag bits of the thirteenth octet: FIN 1, SYN 2, RST 4, PSH 8, ACK 16.
     pub flags: u8,
+    /// The options of a SYN-ACK that was captured with all of them, if it has any.
+    pub answer: Option<TcpOptions>,
 }
 
 impl TcpHeader {

@@ -63,6 +63,7 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         spi: None,
         gre_key: None,
         ttl: [Some(128), Some(64)],
+        answer: None,
         evidence: Vec::new(),
     };
     let label = Label {

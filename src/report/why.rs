@@ -101,6 +101,7 @@ fn reason(context: Context, ground: &Ground) -> String {
         EvidenceKind::RpcInterface => format!("BIND accepted ({named})"),
         EvidenceKind::RpcOffer => format!("BIND offered ({named})"),
         EvidenceKind::SmbPipe => format!("pipe {value} opened"),
+        EvidenceKind::SmbPipeAsked => format!("pipe {value} asked for"),
         EvidenceKind::SmbPipeRefused => format!("pipe {value} refused"),
         EvidenceKind::Mailslot => format!("mailslot {value} written to"),
         EvidenceKind::NetbiosName => format!("NetBIOS name {value} ({named})"),

@@ -83,6 +83,7 @@ fn flow_to(at: u64, client: (&str, u16), server: (&str, u16), claims: &[Claim]) 
         spi: None,
         gre_key: None,
         ttl: [None; 2],
+        answer: None,
         evidence: evidence.collect(),
     }
 }

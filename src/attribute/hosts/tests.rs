@@ -66,6 +66,43 @@ fn the_hops_of_the_first_answer_tell_only_where_nothing_was_said() {
     assert_eq!(server_of(&[windows]), (Some("Windows 2000".into()), false));
 }
 
+/// A connection whose SYN was answered with these options and so many hops left.
+fn answered(kinds: &[u8], ttl: Option<u8>) -> EndedFlow {
+    let mut flow = flow(&[], ttl);
+    flow.client = Some(Direction::Forward);
+    flow.answer = TcpOptions::of(kinds);
+    flow
+}
+
+const LINUX: &[u8] = &[2, 4, 8, 1, 3];
+const WINDOWS: &[u8] = &[2, 1, 3, 1, 1, 4];
+
+#[test]
+fn the_order_of_the_options_tells_where_nothing_else_does() {
+    let linux = (Some("Linux".to_owned()), true);
+    assert_eq!(server_of(&[answered(LINUX, None)]), linux);
+    let windows = (Some("Windows".to_owned()), false);
+    assert_eq!(server_of(&[answered(LINUX, Some(117))]), windows, "by hops");
+    assert_eq!(server_of(&[answered(WINDOWS, None)]), windows);
+    let mut said = answered(LINUX, Some(64));
+    said.evidence = flow(&[said_to_be_windows()], None).evidence;
+    assert_eq!(server_of(&[said]), (Some("Windows 2000".into()), false));
+}
+
+#[test]
+fn an_order_that_several_systems_have_tells_nothing() {
+    for kinds in [&[2][..], &[2, 1, 1, 4], &[2, 1, 3, 4, 8], &[]] {
+        assert_eq!(server_of(&[answered(kinds, None)]), (None, false));
+    }
+    let mut unsure = answered(WINDOWS, None);
+    unsure.client = None;
+    assert_eq!(server_of(&[unsure]), (None, false), "whose answer it was");
+}
+
+fn said_to_be_windows() -> Claim {
+    said("windows greets you", SERVER)
+}
+
 #[test]
 fn what_a_client_says_is_not_its_servers() {
     let flow = flow(&[said("linux greets you", Direction::Forward)], None);

@@ -2,6 +2,7 @@
 //! the endpoint mapper and of DCOM's activation.
 
 use crate::dissect::few::Few;
+use crate::dissect::ntlm;
 use crate::dissect::rpc::bind::{self, Answer, Offer, Syntax};
 use crate::dissect::rpc::dcom::Activations;
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
@@ -38,6 +39,8 @@ pub struct Association {
     /// Stubs of the endpoint mapper's answers, as far as they came.
     stubs: Stubs,
     activations: Activations,
+    /// Which side has said which version of NTLM it speaks.
+    stated: [bool; 2],
 }
 
 /// A presentation context.
@@ -72,7 +75,7 @@ struct Waiting {
 impl Association {
     /// Whether a PDU is wanted whole. `call` is its call header, if it has one.
     pub fn wants(&self, from: Direction, header: &Header, call: Option<Call>) -> bool {
-        if header.kind.is_negotiation() {
+        if header.kind.is_negotiation() || header.kind == Kind::AUTH3 {
             return true;
         }
         let Some(call) = call.filter(|_| self.may_send(from, header.kind)) else {
@@ -112,6 +115,9 @@ impl Association {
             }
             Kind::BIND_NAK => self.answer(header.call_id, vec![Answer::Refused; 255], found),
             _ => {}
+        }
+        if header.kind.is_negotiation() || header.kind == Kind::AUTH3 {
+            self.prove(from, header, pdu, found);
         }
         let Some(call) = call else {
             return;
@@ -159,6 +165,17 @@ impl Association {
             && self.calls.len() <= MAX_CALLS
             && self.stubs.is_within_bounds()
             && self.activations.is_within_bounds()
+    }
+
+    /// What the authentication at the end of a negotiation states of its sender.
+    fn prove(&mut self, from: Direction, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
+        let stated = &mut self.stated[from.index()];
+        let version = header.authentication(pdu).and_then(ntlm::version);
+        if let (false, Some(text)) = (*stated, version) {
+            *stated = true;
+            let (field, by) = (ntlm::VERSION, from);
+            found.push(Claim::Said { field, text, by });
+        }
     }
 
     fn settle_client(&mut self, from: Direction, kind: Kind, found: &mut Vec<Claim>) {

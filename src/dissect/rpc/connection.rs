@@ -120,6 +120,7 @@ fn leads_on(mut bytes: Reader) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dissect::ntlm;
     use crate::dissect::rpc::bind::Syntax;
     use crate::dissect::rpc::samples::*;
     use crate::model::evidence::Direction::{Forward, Reverse};
@@ -152,6 +153,30 @@ mod tests {
             claims(&talk),
             [CLIENT, Claim::Offered(SAMR), Claim::Bound(SAMR)]
         );
+    }
+
+    #[test]
+    fn each_side_states_its_version_of_ntlm_once() {
+        let version = |build| ntlm::samples::challenge([10, 0], build);
+        let talk = [
+            bind(1, &[(0, SAMR)]),
+            with_authentication(bind_ack(1, &[ACCEPT]), &version(17763)),
+            with_authentication(auth3(1), &version(19041)),
+            with_authentication(alter_context(2, &[(1, SAMR)]), &version(19041)),
+        ];
+        let said = |text: &str, by| Claim::Said {
+            field: ntlm::VERSION,
+            text: text.to_owned(),
+            by,
+        };
+        let expected = [
+            CLIENT,
+            Claim::Offered(SAMR),
+            Claim::Bound(SAMR),
+            said("10.0.17763", Reverse),
+            said("10.0.19041", Forward),
+        ];
+        assert_eq!(claims(&talk), expected);
     }
 
     #[test]

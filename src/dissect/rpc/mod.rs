@@ -22,7 +22,7 @@ pub mod tower;
 use crate::dissect::read::Short;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
-use crate::dissect::{Definition, Example, Input, Opening, Probe, rpc_http, text};
+use crate::dissect::{Definition, Example, Input, Opening, Probe, ntlm, rpc_http, text};
 use crate::model::protocol::Protocol;
 
 /// DCE/RPC, connection-oriented (C706, MS-RPCE).
@@ -40,7 +40,7 @@ pub const CONNECTION: Definition = Definition {
     ],
     probe,
     follow: Some(|_| Box::new(Connection::default())),
-    says: &[],
+    says: &[ntlm::VERSION],
     examples: &[
         Example {
             port: 49154,

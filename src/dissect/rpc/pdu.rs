@@ -196,6 +196,14 @@ impl Header {
         self.flags & flags == flags
     }
 
+    /// The authentication value at the end of a whole PDU; `None` if it has none.
+    pub fn authentication<'a>(&self, pdu: &'a [u8]) -> Option<&'a [u8]> {
+        let before = usize::from(self.len).checked_sub(self.auth_len.into())?;
+        let mut r = Reader::big(pdu);
+        r.skip(before).ok()?;
+        (self.auth_len > 0).then(|| r.rest())
+    }
+
     /// Takes the stub out of a whole request or response, without padding and authentication. `None` if the
     /// PDU is shorter than it says, or if its stub is sealed and cannot be read.
     pub fn stub<'a>(&self, pdu: &'a [u8]) -> Option<&'a [u8]> {

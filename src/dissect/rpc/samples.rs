@@ -65,6 +65,19 @@ fn pdu(from: Direction, kind: u8, place: Place, call_id: u32, body: &[u8]) -> Sa
     Said { from, bytes }
 }
 
+/// The same with an authentication value at its end (C706 13.2.6.1).
+pub fn with_authentication(said: Said, value: &[u8]) -> Said {
+    let mut bytes = [&said.bytes[..], &[10, 2, 0, 0, 0, 0, 0, 0], value].concat();
+    let lens = [bytes.len() as u16, value.len() as u16];
+    bytes[8..12].copy_from_slice(&lens.map(u16::to_le_bytes).concat());
+    Said { bytes, ..said }
+}
+
+/// The third leg of an authentication (MS-RPCE 2.2.2.5).
+pub fn auth3(call_id: u32) -> Said {
+    pdu(Direction::Forward, 16, Place::Only, call_id, &[0; 4])
+}
+
 /// A UUID as it is sent in this order.
 pub fn wire(uuid: Uuid, order: Order) -> [u8; 16] {
     let printed: u128 = uuid.to_string().replace('-', "").parse_hex();

@@ -2,14 +2,24 @@
 
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
+use crate::dissect::smb::pipes::Ungranted;
 use crate::dissect::smb::version1::Strings;
 use crate::model::protocol::Field;
 
 /// The share that a tree was connected to, as sent (MS-SMB2 2.2.9, MS-CIFS 2.2.4.55.1).
 pub const SHARE: Field = Field::new("smb-share", "share");
 
-/// The same, where the server refused it or did not answer.
+/// The same, where the server refused it.
 pub const SHARE_REFUSED: Field = Field::new("smb-share-refused", "refused share");
+
+/// The same, where it is not known what became of that.
+pub const SHARE_ASKED: Field = Field::new("smb-share-asked", "share asked for");
+
+/// Where a share is said that was not granted.
+pub const UNGRANTED_SHARE: Ungranted = Ungranted {
+    refused: SHARE_REFUSED,
+    unanswered: SHARE_ASKED,
+};
 
 /// The path for which a DFS referral was given (MS-DFSC 2.2.2).
 pub const DFS_REFERRAL: Field = Field::new("dfs-referral", "DFS referral for");
@@ -42,6 +52,7 @@ pub const COMPRESSION: Field = Field::new("smb-compression", "compressed with");
 pub const ALL: &[Field] = &[
     SHARE,
     SHARE_REFUSED,
+    SHARE_ASKED,
     DFS_REFERRAL,
     RAP_FUNCTION,
     MESSAGE,

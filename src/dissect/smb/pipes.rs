@@ -69,14 +69,30 @@ pub enum Asked {
 pub struct Named {
     /// Where it is said if it is granted.
     pub field: Field,
-    /// Where if it is refused or never answered, if it is said then.
-    pub otherwise: Option<Field>,
+    /// Where if it is not, if it is said then.
+    pub otherwise: Option<Ungranted>,
     /// Its name.
     pub text: String,
     /// Who asks.
     pub by: Direction,
     /// Bytes of the request.
     pub bytes: u64,
+}
+
+/// Where something is said that was asked for and not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ungranted {
+    /// If the server refused it.
+    pub refused: Field,
+    /// If no answer was seen.
+    pub unanswered: Field,
+}
+
+/// What became of what was asked for and not granted.
+#[derive(Clone, Copy)]
+enum Fate {
+    Refused,
+    Unanswered,
 }
 
 impl Asked {
@@ -152,6 +168,7 @@ struct Candidate {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
     AskedFor(String),
+    Refused(String),
     Opened(String),
     Offered(Interface),
     Bound(Interface, Option<String>),
@@ -225,7 +242,7 @@ impl Pipes {
     /// What an answer of so many bytes refuses.
     pub fn refused(&mut self, exchange: Exchange, bytes: u64, found: &mut Vec<Claim>) {
         if let Some(asked) = self.answered(exchange, bytes) {
-            self.miss(asked, found);
+            self.miss(asked, Fate::Refused, found);
         }
     }
 
@@ -344,7 +361,7 @@ impl Pipes {
             self.close(file);
         }
         for asked in std::mem::take(&mut self.asked).into_values() {
-            self.miss(asked, found);
+            self.miss(asked, Fate::Unanswered, found);
         }
         let carried = std::mem::take(&mut self.carried);
         found.extend(
@@ -365,21 +382,33 @@ impl Pipes {
     }
 
     /// Something that was asked for will not come.
-    fn miss(&mut self, asked: Asked, found: &mut Vec<Claim>) {
+    fn miss(&mut self, asked: Asked, fate: Fate, found: &mut Vec<Claim>) {
         match asked {
             Asked::Open {
                 name,
                 share: Some(Share::Pipes),
                 ..
-            } if say(&mut self.said, Said::AskedFor(name.clone())) => {
-                found.push(Claim::AskedForPipe(name));
+            } => {
+                let (said, claim) = match fate {
+                    Fate::Refused => (Said::Refused(name.clone()), Claim::RefusedPipe(name)),
+                    Fate::Unanswered => (Said::AskedFor(name.clone()), Claim::AskedForPipe(name)),
+                };
+                if say(&mut self.said, said) {
+                    found.push(claim);
+                }
             }
             Asked::Named(Named {
-                otherwise: Some(field),
+                otherwise: Some(otherwise),
                 text,
                 by,
                 ..
-            }) => self.tell(field, text, by, found),
+            }) => {
+                let field = match fate {
+                    Fate::Refused => otherwise.refused,
+                    Fate::Unanswered => otherwise.unanswered,
+                };
+                self.tell(field, text, by, found);
+            }
             _ => {}
         }
     }
@@ -438,6 +467,7 @@ impl Pipes {
                 }
                 // The client of a connection is the client of its pipes; bytes are said at the end.
                 Claim::ClientIs(_) | Claim::Carried { .. } => {}
+                Claim::Said { field, text, by } => self.tell(field, text, by, found),
                 other => found.push(other),
             }
         }

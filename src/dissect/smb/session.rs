@@ -406,9 +406,9 @@ mod tests {
             two::create(2, "svcctl"),
             two::created(2, access_denied),
         ];
+        assert_eq!(claims(&talk), [Claim::RefusedPipe("svcctl".into())]);
         let asked = [Claim::AskedForPipe("svcctl".into())];
-        assert_eq!(claims(&talk), asked);
-        assert_eq!(claims(&talk[..2]), asked, "not answered");
+        assert_eq!(claims(&talk[..2]), asked, "no answer was seen");
     }
 
     #[test]
@@ -457,6 +457,8 @@ mod tests {
         for (status, field) in [(0, "smb-share"), (0xc000_00cc, "smb-share-refused")] {
             let talk = [two::tree_connect(3, path), two::tree_connected(3, status)];
             assert_eq!(told(&talk), [one_said(field, path, Forward)]);
+            let asked = one_said("smb-share-asked", path, Forward);
+            assert_eq!(told(&talk[..1]), [asked]);
         }
     }
 

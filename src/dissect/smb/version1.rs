@@ -2,7 +2,9 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::smb::clues;
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Named, Pipes, Scope, Share, Tree};
+use crate::dissect::smb::pipes::{
+    Asked, Exchange, File, Named, Pipes, Scope, Share, Tree, Ungranted,
+};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
@@ -386,7 +388,7 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
+    fn named(&self, field: Field, otherwise: Option<Ungranted>, text: String) -> Asked {
         Asked::Named(Named {
             field,
             otherwise,
@@ -426,7 +428,7 @@ impl Part<'_> {
                 words.skip(6)?;
                 let password = words.u16()?;
                 let path = self.block.text(password.into(), self.header);
-                let asked = self.named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                let asked = self.named(clues::SHARE, Some(clues::UNGRANTED_SHARE), path);
                 pipes.ask(self.exchange(), asked);
             }
             command::TRANSACTION2 => {

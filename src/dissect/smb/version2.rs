@@ -3,7 +3,9 @@
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::rpc::pdu;
 use crate::dissect::smb::clues;
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Named, Pipes, Scope, Share, Tree};
+use crate::dissect::smb::pipes::{
+    Asked, Exchange, File, Named, Pipes, Scope, Share, Tree, Ungranted,
+};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
@@ -346,7 +348,7 @@ impl Part<'_> {
         Ok(())
     }
 
-    fn named(&self, field: Field, otherwise: Option<Field>, text: String) -> Asked {
+    fn named(&self, field: Field, otherwise: Option<Ungranted>, text: String) -> Asked {
         Asked::Named(Named {
             field,
             otherwise,
@@ -383,7 +385,7 @@ impl Part<'_> {
                 body.skip(4)?;
                 let (offset, len) = (body.u16()?, body.u16()?);
                 let path = names::utf16(part(self.message, offset.into(), len.into())?);
-                let asked = self.named(clues::SHARE, Some(clues::SHARE_REFUSED), path);
+                let asked = self.named(clues::SHARE, Some(clues::UNGRANTED_SHARE), path);
                 pipes.ask(exchange, asked);
             }
             (command::IOCTL, Kind::Request) => {

@@ -119,6 +119,7 @@ impl Wire {
             sequence,
             acknowledgement: 0,
             flags,
+            answer: None,
         };
         self.send(at, IpProtocol::TCP, ports, Some(header), b"");
     }
@@ -295,6 +296,7 @@ fn a_connection_closed_by_both_sides_frees_its_place_among_those_that_are_follow
         sequence,
         acknowledgement: 0,
         flags,
+        answer: None,
     };
     for client in [5000, 5001] {
         wire.tcp(0, (client, 445), SYN, 10);
@@ -315,6 +317,7 @@ fn a_connection_with_a_hole_is_followed_beyond_its_close() {
         sequence,
         acknowledgement: 0,
         flags,
+        answer: None,
     };
     wire.tcp(0, (5000, 445), SYN, 10);
     let (late, end) = (header(ACK, 13), header(FIN | ACK, 14));
