@@ -56,7 +56,7 @@ const TALKS: usize = 4;
 /// that follow them. A busy office's thousand sessions keep some ten MiB.
 const MAX_KEPT: usize = 64 * 1024 * 1024;
 
-/// What claims may weigh, all flows together, at some 150 bytes for 1: real flows prove two or three
+/// What claims may weigh, all flows together, at some 100 bytes for 1: real flows prove two or three
 /// things, and only long sessions dozens.
 const MAX_CLAIMS: usize = 500_000;
 
@@ -252,14 +252,14 @@ impl Live<'_> {
                     return Ok(());
                 }
             }
-            match device.next(pool)? {
-                Some(records) => {
-                    if send.send(records).is_err() {
-                        return Ok(());
-                    }
+            let Some(records) = device.next(pool)? else {
+                if last_orders.is_some() {
+                    return Ok(());
                 }
-                None if last_orders.is_some() => return Ok(()),
-                None => {}
+                continue;
+            };
+            if send.send(records).is_err() {
+                return Ok(());
             }
         }
     }
