@@ -131,7 +131,7 @@ fn check(found: &[Claim], fed: usize) {
     let most = fed * CLAIMS_A_BYTE + FREE_CLAIMS;
     assert!(found.len() <= most, "{} claims of {fed} bytes", found.len());
     for claim in found {
-        let text = match claim {
+        let text: &str = match claim {
             Claim::OpenedPipe(text) | Claim::SentToMailslot(text) => text,
             Claim::Said { text, .. } => text,
             Claim::Mapped { annotation, .. } => annotation,

@@ -34,7 +34,7 @@ const OVERTAKEN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Appointment {
     /// By which negotiation.
-    pub by: Assignment,
+    pub by: &'static Assignment,
     /// The frame that proves it.
     pub frame: Frame,
     /// The server of the negotiating flow.
@@ -52,7 +52,7 @@ impl Appointment {
     /// An agreement proved by `frame`, on a flow of `server`, that `guest` will connect to the
     /// side that waits.
     pub fn new(
-        by: Assignment,
+        by: &'static Assignment,
         frame: Frame,
         server: (Peer, IpProtocol),
         guest: Peer,
@@ -180,7 +180,7 @@ mod tests {
         name: "data",
         application: "data",
         lead: "assigned",
-        protocol: Protocol::new("talk", "Talk"),
+        protocol: Protocol::new(&["talk", "Talk"]),
     };
 
     fn peer(last: u8, port: u16) -> Peer {
@@ -200,7 +200,7 @@ mod tests {
             number: second as u64,
         };
         Appointment::new(
-            DATA,
+            &DATA,
             frame,
             (peer(9, 21), IpProtocol::TCP),
             peer(1, 50_000),

@@ -31,13 +31,13 @@ pub const MAX_LISTENERS: usize = 100_000;
 const MAX_VALUE: usize = 120;
 
 /// The kind of a clue that no field has: the hop count of the first answer.
-const TTL: &str = "syn-ack-ttl";
+const TTL: Field = Field::new(&["syn-ack-ttl", "syn-ack-ttl"]);
 
 /// The kind of a clue that no field has: the order of the TCP options of the first answer.
-const OPTIONS: &str = "syn-ack-options";
+const OPTIONS: Field = Field::new(&["syn-ack-options", "syn-ack-options"]);
 
 /// The kind of a clue that no field has: an interface of Windows' own services was answered for.
-const RPC: &str = "rpc-interface";
+const RPC: Field = Field::new(&["rpc-interface", "rpc-interface"]);
 
 /// Something that a host showed of its system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub struct Clue {
     pub system: System,
     /// How firmly.
     pub weight: Weight,
-    /// What kind of thing it is: the name of a field, or of what was observed.
-    pub kind: &'static str,
+    /// What kind of thing it is: a field, or what was observed.
+    pub kind: Field,
     /// What was seen. May hold bytes from the wire: escape before showing.
     pub value: String,
     /// The frame that shows it.
@@ -128,7 +128,7 @@ impl Hosts {
                         let clue = Clue {
                             system: system.clone(),
                             weight: Weight::Said,
-                            kind: field.name(),
+                            kind: *field,
                             value: text.chars().take(MAX_VALUE).collect(),
                             frame: evidence.frame,
                         };
@@ -233,7 +233,7 @@ impl Hosts {
 
 fn ground(clue: &Clue) -> Ground {
     Ground {
-        kind: EvidenceKind::Said(Field::new(clue.kind, clue.kind)),
+        kind: EvidenceKind::Said(clue.kind),
         value: clue.value.clone(),
         name: Some(clue.system.name.clone()),
         frame: Some(clue.frame),

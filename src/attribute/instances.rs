@@ -80,7 +80,7 @@ mod tests {
 
     fn instance(number: u64) -> Instance {
         Instance {
-            field: Field::new("instance", "instance"),
+            field: Field::new(&["instance", "instance"]),
             name: number.to_string(),
             service: None,
             frame: Frame {

@@ -69,7 +69,7 @@ pub enum EvidenceKind {
     /// A NetBIOS name that was used.
     NetbiosName,
     /// A negotiation that assigned the port.
-    Assigned(Assignment),
+    Assigned(&'static Assignment),
     /// What the payload speaks.
     Protocol,
     /// The payload is not what the port is for.

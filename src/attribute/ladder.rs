@@ -524,7 +524,7 @@ impl Ladder<'_> {
                 let listener = case.flow.sender(*listener);
                 let kind = match is_of_another(at, listener) {
                     true => EvidenceKind::EndpointClaim,
-                    false => EvidenceKind::Assigned(*by),
+                    false => EvidenceKind::Assigned(by),
                 };
                 (kind, endpoint_text(at, listener), None)
             }
@@ -621,7 +621,7 @@ fn doubt(server: Peer, protocol: IpProtocol, map: &EndpointMap) -> Option<Ground
     Some(Ground {
         kind: EvidenceKind::HostSystem,
         value: clue.system.name.clone(),
-        name: Some(format!("{} {}", clue.kind, clue.value)),
+        name: Some(format!("{} {}", clue.kind.name(), clue.value)),
         frame: Some(clue.frame),
     })
 }
@@ -714,6 +714,6 @@ fn endpoint_text(at: &Endpoint, listener: Peer) -> String {
                 }
             )
         }
-        Endpoint::Pipe(pipe) => pipe.clone(),
+        Endpoint::Pipe(pipe) => pipe.to_string(),
     }
 }

@@ -153,7 +153,8 @@ mod tests {
     fn reached(field: &'static str, text: &str) -> Vec<(String, Option<&'static str>, u64)> {
         assert!(vocabulary().fields.contains(&field), "{field} is read");
         let catalog = Catalog::built_in();
-        let field = Field::new(field, "");
+        let mut known = crate::dissect::ALL.iter().flat_map(|one| one.says);
+        let field = *(known.find(|one| one.name() == field)).expect("it is read");
         let text = text.to_owned();
         let carried = Claim::CarriedFor {
             field,

@@ -9,12 +9,12 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Apple Filing Protocol over DSI.
-pub const PROTOCOL: Protocol = Protocol::new("afp", "AFP");
+pub const PROTOCOL: Protocol = Protocol::new(&["afp", "AFP"]);
 
 /// The name of the server in its status (FPGetSrvrInfo).
-const SERVER: Field = Field::new("afp-server", "AFP server");
+const SERVER: Field = Field::new(&["afp-server", "AFP server"]);
 /// The machine type in the same: `Windows NT`, `Netatalk3.1.12`.
-const MACHINE: Field = Field::new("afp-machine", "AFP machine type");
+const MACHINE: Field = Field::new(&["afp-machine", "AFP machine type"]);
 
 /// AFP over TCP.
 pub const STREAM: Definition = Definition {

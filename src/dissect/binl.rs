@@ -11,10 +11,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Boot Information Negotiation Layer.
-pub const PROTOCOL: Protocol = Protocol::new("binl", "BINL");
+pub const PROTOCOL: Protocol = Protocol::new(&["binl", "BINL"]);
 
 /// The word of a message.
-const MESSAGE: Field = Field::new("binl-message", "BINL message");
+const MESSAGE: Field = Field::new(&["binl-message", "BINL message"]);
 
 /// BINL over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// BitTorrent peer protocol (BEP 3).
-pub const PROTOCOL: Protocol = Protocol::new("bittorrent", "BitTorrent");
+pub const PROTOCOL: Protocol = Protocol::new(&["bittorrent", "BitTorrent"]);
 
 /// BitTorrent over TCP.
 pub const STREAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, pro
 use crate::model::protocol::Protocol;
 
 /// Character Generator (RFC 864).
-pub const PROTOCOL: Protocol = Protocol::new("chargen", "Chargen");
+pub const PROTOCOL: Protocol = Protocol::new(&["chargen", "Chargen"]);
 
 /// Character Generator over TCP.
 pub const STREAM: Definition = Definition {

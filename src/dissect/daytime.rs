@@ -7,7 +7,7 @@ use crate::dissect::{probe_datagram, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Daytime (RFC 867).
-pub const PROTOCOL: Protocol = Protocol::new("daytime", "Daytime");
+pub const PROTOCOL: Protocol = Protocol::new(&["daytime", "Daytime"]);
 
 /// Daytime over TCP.
 pub const STREAM: Definition = Definition {

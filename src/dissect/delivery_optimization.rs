@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, filled, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Delivery Optimization.
-pub const PROTOCOL: Protocol = Protocol::new("delivery-optimization", "Delivery Optimization");
+pub const PROTOCOL: Protocol = Protocol::new(&["delivery-optimization", "Delivery Optimization"]);
 
 /// Delivery Optimization over TCP.
 pub const STREAM: Definition = Definition {

@@ -8,22 +8,22 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Dynamic Host Configuration Protocol (RFC 2131).
-pub const PROTOCOL: Protocol = Protocol::new("dhcp", "DHCP");
+pub const PROTOCOL: Protocol = Protocol::new(&["dhcp", "DHCP"]);
 
 /// What a message does: `Discover`, `Ack`, …
-const MESSAGE: Field = Field::new("dhcp-message", "DHCP message");
+const MESSAGE: Field = Field::new(&["dhcp-message", "DHCP message"]);
 
 /// The vendor class: what the sender's software is called (RFC 2132 9.13).
-pub const VENDOR_CLASS: Field = Field::new("dhcp-vendor-class", "vendor class");
+pub const VENDOR_CLASS: Field = Field::new(&["dhcp-vendor-class", "vendor class"]);
 
 /// The same of a client whose message a relay passes on (RFC 1542 4): the relay's host sends it.
-pub const RELAYED_CLASS: Field = Field::new("dhcp-relayed-class", "vendor class behind a relay");
+pub const RELAYED_CLASS: Field = Field::new(&["dhcp-relayed-class", "vendor class behind a relay"]);
 
 /// The name of the client's host (RFC 2132 3.14).
-const HOST_NAME: Field = Field::new("dhcp-host-name", "host name");
+const HOST_NAME: Field = Field::new(&["dhcp-host-name", "host name"]);
 
 /// The file that the client is told to boot.
-const BOOT_FILE: Field = Field::new("dhcp-boot-file", "boot file");
+const BOOT_FILE: Field = Field::new(&["dhcp-boot-file", "boot file"]);
 
 /// DHCP over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -8,7 +8,7 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
 /// DHCP for IPv6 (RFC 8415).
-pub const PROTOCOL: Protocol = Protocol::new("dhcp6", "DHCPv6");
+pub const PROTOCOL: Protocol = Protocol::new(&["dhcp6", "DHCPv6"]);
 
 /// DHCP for IPv6 over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -12,20 +12,20 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Domain Name System (RFC 1035).
-pub const PROTOCOL: Protocol = Protocol::new("dns", "DNS");
+pub const PROTOCOL: Protocol = Protocol::new(&["dns", "DNS"]);
 
 /// A question: the type and the name of a service that is looked for, as
 /// `SRV _ldap._tcp.lab.example`; of a host, where names are asked of all neighbours.
-pub const QUESTION: Field = Field::new("dns-question", "asks for");
+pub const QUESTION: Field = Field::new(&["dns-question", "asks for"]);
 
 /// What a dynamic update adds or deletes (RFC 2136), as `add SRV _ldap._tcp.lab.example`.
-const UPDATE: Field = Field::new("dns-update", "update");
+const UPDATE: Field = Field::new(&["dns-update", "update"]);
 
 /// The algorithm by which a message is signed, or a key agreed on (RFC 8945, RFC 2930).
-const SIGNATURE: Field = Field::new("dns-signature", "signed by");
+const SIGNATURE: Field = Field::new(&["dns-signature", "signed by"]);
 
 /// What the server says it is, to the question `version.bind` (RFC 4892).
-const VERSION: Field = Field::new("dns-version", "DNS version");
+const VERSION: Field = Field::new(&["dns-version", "DNS version"]);
 
 const SAYS: &[Field] = &[QUESTION, UPDATE, SIGNATURE, VERSION];
 

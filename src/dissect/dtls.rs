@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// Datagram Transport Layer Security (RFC 6347).
-pub const PROTOCOL: Protocol = Protocol::new("dtls", "DTLS");
+pub const PROTOCOL: Protocol = Protocol::new(&["dtls", "DTLS"]);
 
 /// DTLS over UDP.
 pub const DATAGRAM: Definition = Definition {

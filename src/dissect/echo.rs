@@ -6,7 +6,7 @@ use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
 /// Echo (RFC 862).
-pub const PROTOCOL: Protocol = Protocol::new("echo", "Echo");
+pub const PROTOCOL: Protocol = Protocol::new(&["echo", "Echo"]);
 
 /// Echo over TCP. Over UDP each datagram is looked at alone, which tells nothing.
 pub const STREAM: Definition = Definition {

@@ -12,7 +12,7 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::Protocol;
 
 /// File Transfer Protocol, control connection (RFC 959).
-pub const PROTOCOL: Protocol = Protocol::new("ftp", "FTP control");
+pub const PROTOCOL: Protocol = Protocol::new(&["ftp", "FTP control"]);
 
 /// PORT, PASV, EPRT, EPSV, or a transfer without any: a data connection (RFC 959, RFC 2428).
 const DATA: Assignment = Assignment {
@@ -175,7 +175,7 @@ impl Control {
 }
 
 fn data(at: Endpoint, listener: Direction) -> Claim {
-    let by = DATA;
+    let by = &DATA;
     Claim::Assigned { by, at, listener }
 }
 
@@ -257,7 +257,7 @@ mod tests {
 
     fn to(address: Option<&str>, port: u16, listener: Direction) -> Claim {
         Claim::Assigned {
-            by: DATA,
+            by: &DATA,
             at: Endpoint::Port {
                 address: address.map(|text| text.parse().expect("an address")),
                 protocol: IpProtocol::TCP,

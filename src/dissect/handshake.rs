@@ -11,25 +11,25 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
 
 /// The host that the client wants (RFC 6066 3).
-pub const SERVER_NAME: Field = Field::new("tls-server-name", "TLS server name");
+pub const SERVER_NAME: Field = Field::new(&["tls-server-name", "TLS server name"]);
 
 /// The protocols that the client would speak inside (RFC 7301).
-pub const OFFERED: Field = Field::new("tls-alpn-offer", "ALPN offers");
+pub const OFFERED: Field = Field::new(&["tls-alpn-offer", "ALPN offers"]);
 
 /// The protocol that the server chose; version 1.3 hides it.
-pub const CHOSEN: Field = Field::new("tls-alpn", "ALPN");
+pub const CHOSEN: Field = Field::new(&["tls-alpn", "ALPN"]);
 
 /// The version that the server chose.
-pub const VERSION: Field = Field::new("tls-version", "TLS version");
+pub const VERSION: Field = Field::new(&["tls-version", "TLS version"]);
 
 /// Whose the server's certificate is, up to version 1.2.
-pub const SUBJECT: Field = Field::new("tls-certificate", "certificate of");
+pub const SUBJECT: Field = Field::new(&["tls-certificate", "certificate of"]);
 
 /// The host names that the server's certificate is good for, where it has some.
-pub const HOSTS: Field = Field::new("tls-certificate-names", "certificate for");
+pub const HOSTS: Field = Field::new(&["tls-certificate-names", "certificate for"]);
 
 /// Who issued the server's certificate.
-pub const ISSUER: Field = Field::new("tls-issuer", "certificate issued by");
+pub const ISSUER: Field = Field::new(&["tls-issuer", "certificate issued by"]);
 
 /// All of them.
 pub const SAYS: &[Field] = &[

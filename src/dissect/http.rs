@@ -15,18 +15,18 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Hypertext Transfer Protocol (RFC 9112).
-pub const PROTOCOL: Protocol = Protocol::new("http", "HTTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["http", "HTTP"]);
 
 /// What a request asked for.
-pub const REQUEST: Field = Field::new("http-request", "HTTP request");
+pub const REQUEST: Field = Field::new(&["http-request", "HTTP request"]);
 
 /// What a request asked for that the server has: it answered with it, or asks Windows' way who
 /// wants it. With the server's name for itself, for others have the same paths:
 /// `POST /wsman by Microsoft-HTTPAPI/2.0`.
-pub const PATH: Field = Field::new("http-path", "HTTP answered");
+pub const PATH: Field = Field::new(&["http-path", "HTTP answered"]);
 
 /// What a server calls itself (RFC 9110 10.2.4).
-pub const SERVER: Field = Field::new("http-server", "Server header");
+pub const SERVER: Field = Field::new(&["http-server", "Server header"]);
 
 /// A field of a head, and what it is claimed as.
 struct Told {
@@ -36,10 +36,10 @@ struct Told {
 
 /// What requests tell.
 const BY_CLIENT: &[Told] = &[
-    told("http-host", "Host", "Host header"),
-    told("http-user-agent", "User-Agent", "User-Agent header"),
-    told("http-notification", "NT", "notification of"),
-    told("http-soap-action", "SOAPAction", "SOAPAction header"),
+    told(&["http-host", "Host header"], "Host"),
+    told(&["http-user-agent", "User-Agent header"], "User-Agent"),
+    told(&["http-notification", "notification of"], "NT"),
+    told(&["http-soap-action", "SOAPAction header"], "SOAPAction"),
 ];
 
 /// What answers tell.
@@ -48,28 +48,30 @@ const BY_SERVER: &[Told] = &[
         field: SERVER,
         header: "Server",
     },
-    told("http-powered-by", "X-Powered-By", "X-Powered-By header"),
-    told("http-aspnet", "X-AspNet-Version", "X-AspNet-Version header"),
+    told(&["http-powered-by", "X-Powered-By header"], "X-Powered-By"),
     told(
-        "http-sharepoint",
-        "MicrosoftSharePointTeamServices",
-        "MicrosoftSharePointTeamServices header",
+        &["http-aspnet", "X-AspNet-Version header"],
+        "X-AspNet-Version",
     ),
-    told("http-owa", "X-OWA-Version", "X-OWA-Version header"),
-    told("http-exchange", "X-FEServer", "X-FEServer header"),
-    told("http-dav", "DAV", "DAV header"),
+    told(
+        &["http-sharepoint", "MicrosoftSharePointTeamServices header"],
+        "MicrosoftSharePointTeamServices",
+    ),
+    told(&["http-owa", "X-OWA-Version header"], "X-OWA-Version"),
+    told(&["http-exchange", "X-FEServer header"], "X-FEServer"),
+    told(&["http-dav", "DAV header"], "DAV"),
 ];
 
-const fn told(name: &'static str, header: &'static str, lead: &'static str) -> Told {
+const fn told(words: &'static [&'static str; 2], header: &'static str) -> Told {
     Told {
-        field: Field::new(name, lead),
+        field: Field::new(words),
         header,
     }
 }
 
 /// The schemes by which a server lets itself be told who asks (RFC 9110 11.6.1), without their
 /// parameters.
-const AUTHENTICATE: Field = Field::new("http-authenticate", "WWW-Authenticate header");
+const AUTHENTICATE: Field = Field::new(&["http-authenticate", "WWW-Authenticate header"]);
 
 /// HTTP over TCP.
 pub const STREAM: Definition = Definition {

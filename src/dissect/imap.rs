@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Internet Message Access Protocol (RFC 9051).
-pub const PROTOCOL: Protocol = Protocol::new("imap", "IMAP");
+pub const PROTOCOL: Protocol = Protocol::new(&["imap", "IMAP"]);
 
 /// IMAP over TCP.
 pub const STREAM: Definition = Definition {

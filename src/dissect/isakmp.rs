@@ -10,10 +10,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Internet Key Exchange (RFC 7296, RFC 2408).
-pub const PROTOCOL: Protocol = Protocol::new("isakmp", "ISAKMP");
+pub const PROTOCOL: Protocol = Protocol::new(&["isakmp", "ISAKMP"]);
 
 /// A vendor id payload (RFC 2408 3.16, RFC 7296 3.12), in hexadecimal unless it is text.
-pub const VENDOR: Field = Field::new("ike-vendor", "IKE vendor ID");
+pub const VENDOR: Field = Field::new(&["ike-vendor", "IKE vendor ID"]);
 
 /// IKE over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -9,12 +9,12 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Internet Small Computer Systems Interface (RFC 7143).
-pub const PROTOCOL: Protocol = Protocol::new("iscsi", "iSCSI");
+pub const PROTOCOL: Protocol = Protocol::new(&["iscsi", "iSCSI"]);
 
 /// InitiatorName (RFC 7143 13.5).
-const INITIATOR: Field = Field::new("iscsi-initiator", "iSCSI initiator");
+const INITIATOR: Field = Field::new(&["iscsi-initiator", "iSCSI initiator"]);
 /// TargetName (RFC 7143 13.4).
-const TARGET: Field = Field::new("iscsi-target", "iSCSI target");
+const TARGET: Field = Field::new(&["iscsi-target", "iSCSI target"]);
 
 /// iSCSI over TCP.
 pub const STREAM: Definition = Definition {

@@ -7,13 +7,13 @@ use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
 /// ISO transport over TCP (RFC 1006), with a session of OSI whose user is none of those below.
-pub const PROTOCOL: Protocol = Protocol::new("tpkt", "ISO transport");
+pub const PROTOCOL: Protocol = Protocol::new(&["tpkt", "ISO transport"]);
 
 /// Message transfer between agents of X.400 (X.411, X.419).
-pub const X400: Protocol = Protocol::new("x400", "X.400");
+pub const X400: Protocol = Protocol::new(&["x400", "X.400"]);
 
 /// Siemens' S7 communication, which shares the port.
-pub const S7: Protocol = Protocol::new("s7comm", "S7comm");
+pub const S7: Protocol = Protocol::new(&["s7comm", "S7comm"]);
 
 /// OSI sessions over TCP.
 pub const STREAM: Definition = Definition {

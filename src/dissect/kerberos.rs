@@ -10,14 +10,14 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Kerberos version 5 (RFC 4120).
-pub const PROTOCOL: Protocol = Protocol::new("kerberos", "Kerberos");
+pub const PROTOCOL: Protocol = Protocol::new(&["kerberos", "Kerberos"]);
 
 /// The realm that is asked, or answers.
-pub const REALM: Field = Field::new("kerberos-realm", "realm");
+pub const REALM: Field = Field::new(&["kerberos-realm", "realm"]);
 
 /// The service for which a ticket is asked, granted or refused: its class and its host, as
 /// `cifs/fs1.lab.example`. The client talks to that service next.
-pub const PRINCIPAL: Field = Field::new("kerberos-principal", "ticket for");
+pub const PRINCIPAL: Field = Field::new(&["kerberos-principal", "ticket for"]);
 
 /// Kerberos over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -10,7 +10,7 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Kerberos password change (RFC 3244).
-pub const PROTOCOL: Protocol = Protocol::new("kpasswd", "Kerberos Password Change");
+pub const PROTOCOL: Protocol = Protocol::new(&["kpasswd", "Kerberos Password Change"]);
 
 const SAYS: &[Field] = &[kerberos::REALM, kerberos::PRINCIPAL];
 

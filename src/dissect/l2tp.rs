@@ -9,14 +9,14 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Layer Two Tunneling Protocol (RFC 2661).
-pub const PROTOCOL: Protocol = Protocol::new("l2tp", "L2TP");
+pub const PROTOCOL: Protocol = Protocol::new(&["l2tp", "L2TP"]);
 
 /// The Host Name AVP (RFC 2661 4.4.3).
-const HOST: Field = Field::new("l2tp-host", "L2TP host name");
+const HOST: Field = Field::new(&["l2tp-host", "L2TP host name"]);
 /// The Vendor Name AVP (RFC 2661 4.4.3).
-const VENDOR: Field = Field::new("l2tp-vendor", "L2TP vendor");
+const VENDOR: Field = Field::new(&["l2tp-vendor", "L2TP vendor"]);
 /// The Assigned Tunnel ID AVP (RFC 2661 4.4.3).
-const TUNNEL: Field = Field::new("l2tp-tunnel", "L2TP tunnel ID");
+const TUNNEL: Field = Field::new(&["l2tp-tunnel", "L2TP tunnel ID"]);
 
 /// L2TP over UDP.
 pub const DATAGRAM: Definition = Definition {

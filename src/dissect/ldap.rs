@@ -13,25 +13,25 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Lightweight Directory Access Protocol (RFC 4511).
-pub const PROTOCOL: Protocol = Protocol::new("ldap", "LDAP");
+pub const PROTOCOL: Protocol = Protocol::new(&["ldap", "LDAP"]);
 
 /// How the client proves who it is: `simple`, or the name of a SASL mechanism.
-const BIND: Field = Field::new("ldap-bind", "bind by");
+const BIND: Field = Field::new(&["ldap-bind", "bind by"]);
 
 /// Where in the directory the client searches.
-const BASE: Field = Field::new("ldap-base", "search below");
+const BASE: Field = Field::new(&["ldap-base", "search below"]);
 
 /// What the client wants to know of the directory itself.
-const ATTRIBUTE: Field = Field::new("ldap-attribute", "asks the directory for");
+const ATTRIBUTE: Field = Field::new(&["ldap-attribute", "asks the directory for"]);
 
 /// The object identifier of an extended operation.
-const EXTENDED: Field = Field::new("ldap-extended", "extended operation");
+const EXTENDED: Field = Field::new(&["ldap-extended", "extended operation"]);
 
 /// What the directory says of itself: an attribute of its root and a value, as `name: value`.
-const ROOT: Field = Field::new("ldap-root", "directory says");
+const ROOT: Field = Field::new(&["ldap-root", "directory says"]);
 
 /// The filter by which a domain controller is looked for without a connection.
-const PING: Field = Field::new("netlogon-ping", "looks for a domain controller by");
+const PING: Field = Field::new(&["netlogon-ping", "looks for a domain controller by"]);
 
 const SAYS: &[Field] = &[
     BIND,

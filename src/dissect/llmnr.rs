@@ -7,7 +7,7 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
 /// Link-Local Multicast Name Resolution (RFC 4795).
-pub const PROTOCOL: Protocol = Protocol::new("llmnr", "LLMNR");
+pub const PROTOCOL: Protocol = Protocol::new(&["llmnr", "LLMNR"]);
 
 /// LLMNR over UDP.
 pub const DATAGRAM: Definition = Definition {

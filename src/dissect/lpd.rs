@@ -7,7 +7,7 @@ use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
 /// Line Printer Daemon (RFC 1179).
-pub const PROTOCOL: Protocol = Protocol::new("lpd", "LPD");
+pub const PROTOCOL: Protocol = Protocol::new(&["lpd", "LPD"]);
 
 /// LPD over TCP.
 pub const STREAM: Definition = Definition {

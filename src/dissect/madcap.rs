@@ -6,7 +6,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// Multicast Address Dynamic Client Allocation Protocol (RFC 2730).
-pub const PROTOCOL: Protocol = Protocol::new("madcap", "MADCAP");
+pub const PROTOCOL: Protocol = Protocol::new(&["madcap", "MADCAP"]);
 
 /// MADCAP over UDP.
 pub const DATAGRAM: Definition = Definition {

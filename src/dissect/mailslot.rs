@@ -5,10 +5,10 @@ use crate::dissect::read::{Reader, Short};
 use crate::model::protocol::Field;
 
 /// The version of the operating system that a host announces (MS-BRWS 2.2.1, 2.2.10): `6.1`.
-pub const SYSTEM_VERSION: Field = Field::new("browser-version", "announced version");
+pub const SYSTEM_VERSION: Field = Field::new(&["browser-version", "announced version"]);
 
 /// What a host announces that it runs (MS-BRWS 2.2.1, 2.2.10; the bits MS-RAP 2.5.5.2).
-pub const RUNS: Field = Field::new("browser-server-type", "announced as");
+pub const RUNS: Field = Field::new(&["browser-server-type", "announced as"]);
 
 /// Bytes of an SMB header (MS-CIFS 2.2.3.1).
 const HEADER_LEN: usize = 32;

@@ -9,13 +9,13 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Multicast DNS (RFC 6762).
-pub const PROTOCOL: Protocol = Protocol::new("mdns", "mDNS");
+pub const PROTOCOL: Protocol = Protocol::new(&["mdns", "mDNS"]);
 
 /// A kind of service that the sender says it has (RFC 6763 4.1).
-const SERVICE: Field = Field::new("mdns-service", "announces");
+const SERVICE: Field = Field::new(&["mdns-service", "announces"]);
 
 /// The model of its computer, as Apple's say it: `MacBookPro18,1`.
-const MODEL: Field = Field::new("mdns-model", "model");
+const MODEL: Field = Field::new(&["mdns-model", "model"]);
 
 /// Multicast DNS over UDP.
 pub const DATAGRAM: Definition = Definition {

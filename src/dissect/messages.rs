@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::model::evidence::Direction::Forward;
 
-    const LETTER: Field = Field::new("letter", "letter");
+    const LETTER: Field = Field::new(&["letter", "letter"]);
 
     /// Messages of a length and as many bytes; `!` is none.
     const FRAMING: Framing = Framing {

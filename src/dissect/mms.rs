@@ -12,10 +12,10 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
 
 /// Microsoft Media Server protocol (MS-MMSP).
-pub const PROTOCOL: Protocol = Protocol::new("mms", "MMS");
+pub const PROTOCOL: Protocol = Protocol::new(&["mms", "MMS"]);
 
 /// What a player calls itself when it connects (MS-MMSP 2.2.4.17).
-const PLAYER: Field = Field::new("mms-player", "player");
+const PLAYER: Field = Field::new(&["mms-player", "player"]);
 
 /// The funnel: where the player wants the media over UDP (MS-MMSP 2.2.4.18).
 const MEDIA: Assignment = Assignment {
@@ -165,7 +165,7 @@ fn claim(header: &Header, message: &[u8], by: Direction) -> Option<Claim> {
         CONNECT_FUNNEL => {
             r.skip(20).ok()?; // incarnation, three limits, mode
             let at = funnel(&names::utf16(r.rest()))?;
-            let (by, listener) = (MEDIA, by);
+            let (by, listener) = (&MEDIA, by);
             Some(Claim::Assigned { by, at, listener })
         }
         _ => None,
@@ -227,7 +227,7 @@ mod tests {
 
     fn media(port: u16) -> Claim {
         Claim::Assigned {
-            by: MEDIA,
+            by: &MEDIA,
             at: Endpoint::Port {
                 address: Some([192, 0, 2, 1].into()),
                 protocol: IpProtocol::UDP,

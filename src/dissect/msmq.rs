@@ -7,7 +7,7 @@ use crate::dissect::{
 use crate::model::protocol::Protocol;
 
 /// Message Queuing Binary Protocol (MS-MQQB).
-pub const PROTOCOL: Protocol = Protocol::new("msmq", "MSMQ");
+pub const PROTOCOL: Protocol = Protocol::new(&["msmq", "MSMQ"]);
 
 /// Message Queuing over TCP.
 pub const STREAM: Definition = Definition {

@@ -9,10 +9,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// IPsec through NAT over UDP (RFC 3948).
-pub const PROTOCOL: Protocol = Protocol::new("nat-t", "NAT-T");
+pub const PROTOCOL: Protocol = Protocol::new(&["nat-t", "NAT-T"]);
 
 /// The security parameters index of the first ESP packet of a side (RFC 3948 2.1).
-const ESP: Field = Field::new("esp-in-udp", "ESP in UDP, SPI");
+const ESP: Field = Field::new(&["esp-in-udp", "ESP in UDP, SPI"]);
 
 /// IKE over UDP behind NAT.
 pub const DATAGRAM: Definition = Definition {

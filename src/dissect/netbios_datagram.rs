@@ -11,7 +11,7 @@ use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::{Field, Protocol};
 
 /// NetBIOS datagram service (RFC 1002 4.4).
-pub const PROTOCOL: Protocol = Protocol::new("netbios-datagram", "NetBIOS Datagram Service");
+pub const PROTOCOL: Protocol = Protocol::new(&["netbios-datagram", "NetBIOS Datagram Service"]);
 
 /// NetBIOS datagrams over UDP.
 pub const DATAGRAM: Definition = Definition {

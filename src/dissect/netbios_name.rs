@@ -7,7 +7,7 @@ use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
 /// NetBIOS name service (RFC 1002 4.2).
-pub const PROTOCOL: Protocol = Protocol::new("netbios-name", "NetBIOS Name Resolution");
+pub const PROTOCOL: Protocol = Protocol::new(&["netbios-name", "NetBIOS Name Resolution"]);
 
 /// NetBIOS names over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -10,7 +10,7 @@ use crate::model::netbios::{NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
 
 /// NetBIOS session service (RFC 1002 4.3).
-pub const PROTOCOL: Protocol = Protocol::new("netbios-session", "NetBIOS Session Service");
+pub const PROTOCOL: Protocol = Protocol::new(&["netbios-session", "NetBIOS Session Service"]);
 
 /// NetBIOS sessions over TCP.
 pub const STREAM: Definition = Definition {

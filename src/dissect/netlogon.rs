@@ -9,13 +9,13 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
 
 /// The host that a domain controller says it is.
-pub const CONTROLLER: Field = Field::new("domain-controller", "domain controller");
+pub const CONTROLLER: Field = Field::new(&["domain-controller", "domain controller"]);
 
 /// The domain that it says it serves.
-pub const DOMAIN: Field = Field::new("ad-domain", "domain");
+pub const DOMAIN: Field = Field::new(&["ad-domain", "domain"]);
 
 /// The site that it says it stands in.
-pub const SITE: Field = Field::new("ad-site", "site of the domain controller");
+pub const SITE: Field = Field::new(&["ad-site", "site of the domain controller"]);
 
 /// Operation codes of answers (MS-ADTS 6.3.1.3).
 mod operation {

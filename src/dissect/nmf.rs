@@ -8,13 +8,13 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// .NET Message Framing (MC-NMF).
-pub const PROTOCOL: Protocol = Protocol::new("nmf", ".NET Message Framing");
+pub const PROTOCOL: Protocol = Protocol::new(&["nmf", ".NET Message Framing"]);
 
 /// The URI of the service, which the server took (MC-NMF 2.2.3.3). Said by the server.
-const VIA: Field = Field::new("nmf-via", "service taken");
+const VIA: Field = Field::new(&["nmf-via", "service taken"]);
 
 /// The URI of the service that is asked for.
-const ASKED: Field = Field::new("nmf-request", "service asked for");
+const ASKED: Field = Field::new(&["nmf-request", "service asked for"]);
 
 /// .NET Message Framing over TCP.
 pub const STREAM: Definition = Definition {

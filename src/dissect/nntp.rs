@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Network News Transfer Protocol (RFC 3977).
-pub const PROTOCOL: Protocol = Protocol::new("nntp", "NNTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["nntp", "NNTP"]);
 
 /// NNTP over TCP.
 pub const STREAM: Definition = Definition {

@@ -9,7 +9,7 @@ use crate::model::protocol::Field;
 
 /// Major and minor version and build of the operating system of who sends NTLM's messages (MS-NLMP
 /// 2.2.2.10): `10.0.17763`.
-pub const VERSION: Field = Field::new("ntlm-version", "NTLM version");
+pub const VERSION: Field = Field::new(&["ntlm-version", "NTLM version"]);
 
 /// What each message begins with (MS-NLMP 2.2.1).
 const SIGNATURE: [u8; 8] = *b"NTLMSSP\0";

@@ -7,13 +7,13 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Network Time Protocol (RFC 5905) and SNTP.
-pub const PROTOCOL: Protocol = Protocol::new("ntp", "NTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["ntp", "NTP"]);
 
 /// `SNTP`, where a client sends nothing but the time, as simple ones do (RFC 4330 5).
-const FORM: Field = Field::new("ntp-form", "form");
+const FORM: Field = Field::new(&["ntp-form", "form"]);
 
 /// `MS-SNTP`, where a client asks for the signature that members of a domain want.
-const AUTHENTICATOR: Field = Field::new("ntp-authenticator", "asks to be signed by");
+const AUTHENTICATOR: Field = Field::new(&["ntp-authenticator", "asks to be signed by"]);
 
 /// NTP over UDP.
 pub const DATAGRAM: Definition = Definition {

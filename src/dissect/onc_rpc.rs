@@ -10,10 +10,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// ONC RPC (RFC 5531).
-pub const PROTOCOL: Protocol = Protocol::new("onc-rpc", "ONC RPC");
+pub const PROTOCOL: Protocol = Protocol::new(&["onc-rpc", "ONC RPC"]);
 
 /// Number and version of a program that was called (RFC 5531 8.1).
-const PROGRAM: Field = Field::new("onc-program", "ONC RPC program called");
+const PROGRAM: Field = Field::new(&["onc-program", "ONC RPC program called"]);
 
 /// ONC RPC over TCP.
 pub const STREAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Post Office Protocol (RFC 1939).
-pub const PROTOCOL: Protocol = Protocol::new("pop3", "POP3");
+pub const PROTOCOL: Protocol = Protocol::new(&["pop3", "POP3"]);
 
 /// POP3 over TCP.
 pub const STREAM: Definition = Definition {

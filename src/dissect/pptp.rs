@@ -11,12 +11,12 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
 
 /// Point-to-Point Tunneling Protocol, control connection (RFC 2637).
-pub const PROTOCOL: Protocol = Protocol::new("pptp", "PPTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["pptp", "PPTP"]);
 
 /// Host Name of the messages that start a control connection (RFC 2637 2.1, 2.2).
-const HOST: Field = Field::new("pptp-host", "PPTP host name");
+const HOST: Field = Field::new(&["pptp-host", "PPTP host name"]);
 /// Vendor String of the same.
-const VENDOR: Field = Field::new("pptp-vendor", "PPTP vendor");
+const VENDOR: Field = Field::new(&["pptp-vendor", "PPTP vendor"]);
 
 /// A call (RFC 2637 4.1): its packets carry the id that their receiver chose.
 pub const CALL: Assignment = Assignment {
@@ -148,7 +148,7 @@ const CONNECTED: u8 = 1;
 /// Packets in GRE with this id come to who chose it. There are clients that choose 0.
 fn call(id: u16, from: Direction) -> Claim {
     Claim::Assigned {
-        by: CALL,
+        by: &CALL,
         at: Endpoint::Port {
             address: None,
             protocol: IpProtocol::GRE,

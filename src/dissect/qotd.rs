@@ -12,10 +12,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Quote of the Day (RFC 865).
-pub const PROTOCOL: Protocol = Protocol::new("qotd", "Quotd");
+pub const PROTOCOL: Protocol = Protocol::new(&["qotd", "Quotd"]);
 
 /// The first line of what is quoted.
-const QUOTE: Field = Field::new("quote", "quotes");
+const QUOTE: Field = Field::new(&["quote", "quotes"]);
 
 /// Quote of the Day over TCP: the server speaks, and closes.
 pub const STREAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, filled, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// QUIC (RFC 9000).
-pub const PROTOCOL: Protocol = Protocol::new("quic", "QUIC");
+pub const PROTOCOL: Protocol = Protocol::new(&["quic", "QUIC"]);
 
 /// QUIC over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -10,19 +10,19 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Remote Authentication Dial In User Service (RFC 2865).
-pub const PROTOCOL: Protocol = Protocol::new("radius", "RADIUS");
+pub const PROTOCOL: Protocol = Protocol::new(&["radius", "RADIUS"]);
 
 /// What a message does: `Access-Request`, `Accounting-Request`, …
-const MESSAGE: Field = Field::new("radius-message", "RADIUS message");
+const MESSAGE: Field = Field::new(&["radius-message", "RADIUS message"]);
 
 /// What the access server calls itself (RFC 2865 5.32).
-const NAS: Field = Field::new("radius-nas", "access server");
+const NAS: Field = Field::new(&["radius-nas", "access server"]);
 
 /// The number of the maker whose attributes there are (RFC 2865 5.26): Microsoft's, 311.
-const VENDOR: Field = Field::new("radius-vendor", "attributes of vendor");
+const VENDOR: Field = Field::new(&["radius-vendor", "attributes of vendor"]);
 
 /// The version of Windows' remote access that asks (MS-RNAS 2.2.1.2): `MSRASV5.20`.
-const RAS_VERSION: Field = Field::new("radius-ras-version", "remote access");
+const RAS_VERSION: Field = Field::new(&["radius-ras-version", "remote access"]);
 
 /// RADIUS over UDP.
 pub const DATAGRAM: Definition = Definition {

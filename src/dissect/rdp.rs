@@ -11,17 +11,17 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Remote Desktop Protocol (MS-RDPBCGR).
-pub const PROTOCOL: Protocol = Protocol::new("rdp", "RDP");
+pub const PROTOCOL: Protocol = Protocol::new(&["rdp", "RDP"]);
 
 /// By what the client wants to be sent to the right host: `mstshash=me`.
-const COOKIE: Field = Field::new("rdp-cookie", "cookie");
+const COOKIE: Field = Field::new(&["rdp-cookie", "cookie"]);
 
 /// How the server says the connection will be protected.
-const SECURITY: Field = Field::new("rdp-security", "security");
+const SECURITY: Field = Field::new(&["rdp-security", "security"]);
 
 /// What the opening of a T.120 conference carries: the key of RDP's own data, `Duca` or `McDn`; or
 /// `conference`, where it is a conference and nothing else, as NetMeeting's are.
-const USER_DATA: Field = Field::new("t120-user-data", "opens T.120 with");
+const USER_DATA: Field = Field::new(&["t120-user-data", "opens T.120 with"]);
 
 /// RDP over TCP.
 pub const STREAM: Definition = Definition {

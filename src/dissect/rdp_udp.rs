@@ -6,7 +6,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, filled, probe_datag
 use crate::model::protocol::Protocol;
 
 /// Remote Desktop over UDP (MS-RDPEUDP).
-pub const PROTOCOL: Protocol = Protocol::new("rdp-udp", "RDP over UDP");
+pub const PROTOCOL: Protocol = Protocol::new(&["rdp-udp", "RDP over UDP"]);
 
 /// RDP over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -11,10 +11,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// RPC over HTTP (MS-RPCH).
-pub const PROTOCOL: Protocol = Protocol::new("rpc-http", "RPC over HTTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["rpc-http", "RPC over HTTP"]);
 
 /// The RPC server that the proxy is to reach, with its port: `mail:6001` (MS-RPCH 2.2.2).
-const TARGET: Field = Field::new("rpc-http-target", "RPC proxy to reach");
+const TARGET: Field = Field::new(&["rpc-http-target", "RPC proxy to reach"]);
 
 /// RPC over HTTP.
 pub const STREAM: Definition = Definition {

@@ -12,13 +12,13 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
 
 /// Real-Time Streaming Protocol (RFC 2326).
-pub const PROTOCOL: Protocol = Protocol::new("rtsp", "RTSP");
+pub const PROTOCOL: Protocol = Protocol::new(&["rtsp", "RTSP"]);
 
 /// What a server calls itself (RFC 2326 12.36).
-const SERVER: Field = Field::new("rtsp-server", "Server header");
+const SERVER: Field = Field::new(&["rtsp-server", "Server header"]);
 
 /// What a client calls itself (RFC 2326 12.41).
-const USER_AGENT: Field = Field::new("rtsp-user-agent", "User-Agent header");
+const USER_AGENT: Field = Field::new(&["rtsp-user-agent", "User-Agent header"]);
 
 /// SETUP: where media go over UDP (RFC 2326 12.39).
 const MEDIA: Assignment = Assignment {
@@ -116,7 +116,7 @@ impl Side {
                 (Within::Granted, "transport") => {
                     let ports = assigned(&value, from).into_iter();
                     found.extend(ports.map(|(at, listener)| {
-                        let by = MEDIA;
+                        let by = &MEDIA;
                         Claim::Assigned { by, at, listener }
                     }));
                 }
@@ -231,7 +231,7 @@ mod tests {
 
     fn media(address: Option<[u8; 4]>, port: u16, listener: Direction) -> Claim {
         Claim::Assigned {
-            by: MEDIA,
+            by: &MEDIA,
             at: endpoint(address.map(IpAddr::from), port),
             listener,
         }

@@ -6,7 +6,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, pro
 use crate::model::protocol::Protocol;
 
 /// Session Initiation Protocol (RFC 3261).
-pub const PROTOCOL: Protocol = Protocol::new("sip", "SIP");
+pub const PROTOCOL: Protocol = Protocol::new(&["sip", "SIP"]);
 
 /// SIP over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, ntlm};
 use crate::model::protocol::Protocol;
 
 /// Simple Mail Transfer Protocol (RFC 5321).
-pub const PROTOCOL: Protocol = Protocol::new("smtp", "SMTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["smtp", "SMTP"]);
 
 /// SMTP over TCP.
 pub const STREAM: Definition = Definition {

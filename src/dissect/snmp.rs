@@ -10,19 +10,19 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Simple Network Management Protocol (RFC 3416).
-pub const PROTOCOL: Protocol = Protocol::new("snmp", "SNMP");
+pub const PROTOCOL: Protocol = Protocol::new(&["snmp", "SNMP"]);
 
 /// What a message does: `get`, `trap`, …
-const MESSAGE: Field = Field::new("snmp-message", "SNMP message");
+const MESSAGE: Field = Field::new(&["snmp-message", "SNMP message"]);
 
 /// The host and its software, by `sysDescr.0` (RFC 3418 2).
-const DESCRIPTION: Field = Field::new("snmp-description", "description");
+const DESCRIPTION: Field = Field::new(&["snmp-description", "description"]);
 
 /// The maker's number for the kind of host, by `sysObjectID.0` (RFC 3418 2).
-const OBJECT_ID: Field = Field::new("snmp-object-id", "object identifier of the host");
+const OBJECT_ID: Field = Field::new(&["snmp-object-id", "object identifier of the host"]);
 
 /// The name of the host, by `sysName.0` (RFC 3418 2).
-const NAME: Field = Field::new("snmp-name", "name of the host");
+const NAME: Field = Field::new(&["snmp-name", "name of the host"]);
 
 /// SNMP over UDP, traps included.
 pub const DATAGRAM: Definition = Definition {

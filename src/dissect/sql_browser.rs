@@ -12,16 +12,16 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
 
 /// SQL Server Resolution Protocol (MC-SQLR).
-pub const PROTOCOL: Protocol = Protocol::new("sql-browser", "SQL Browser");
+pub const PROTOCOL: Protocol = Protocol::new(&["sql-browser", "SQL Browser"]);
 
 /// The name of an instance.
-pub const INSTANCE: Field = Field::new("sql-instance", "SQL Server instance");
+pub const INSTANCE: Field = Field::new(&["sql-instance", "SQL Server instance"]);
 
 /// The name of an instance that a client asks for. The browser answers for it; it is not it.
-const WANTED: Field = Field::new("sql-instance-wanted", "asks for SQL Server instance");
+const WANTED: Field = Field::new(&["sql-instance-wanted", "asks for SQL Server instance"]);
 
 /// The version of an instance: `9.00.1399.06`.
-const VERSION: Field = Field::new("sql-version", "SQL Server version");
+const VERSION: Field = Field::new(&["sql-version", "SQL Server version"]);
 
 /// SQL Server Browser over UDP.
 pub const DATAGRAM: Definition = Definition {
@@ -179,7 +179,7 @@ impl Instances {
                         .find("\\pipe\\")
                         .and_then(|at| names::pipe(&lower[at..]));
                     if let Some(pipe) = pipe {
-                        self.host(&instance, Endpoint::Pipe(pipe), found);
+                        self.host(&instance, Endpoint::Pipe(pipe.into()), found);
                     }
                 }
                 _ => {}
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_instance_is_told_of_with_its_port_and_its_pipe() {
-        let pipe = |name: &str| Endpoint::Pipe(name.to_owned());
+        let pipe = |name: &str| Endpoint::Pipe(name.into());
         let all = [
             ("MSSQLSERVER".to_owned(), tcp(1433)),
             ("MSSQLSERVER".to_owned(), pipe("sql\\query")),

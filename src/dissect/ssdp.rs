@@ -9,19 +9,19 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Simple Service Discovery Protocol (UPnP Device Architecture).
-pub const PROTOCOL: Protocol = Protocol::new("ssdp", "SSDP");
+pub const PROTOCOL: Protocol = Protocol::new(&["ssdp", "SSDP"]);
 
 /// The system and product of who announces or answers.
-const SERVER: Field = Field::new("ssdp-server", "SSDP server");
+const SERVER: Field = Field::new(&["ssdp-server", "SSDP server"]);
 
 /// The system and product of who searches.
-const USER_AGENT: Field = Field::new("ssdp-user-agent", "SSDP user agent");
+const USER_AGENT: Field = Field::new(&["ssdp-user-agent", "SSDP user agent"]);
 
 /// What is searched for, announced or found.
-const TARGET: Field = Field::new("ssdp-target", "SSDP target");
+const TARGET: Field = Field::new(&["ssdp-target", "SSDP target"]);
 
 /// Where a device's description is.
-const LOCATION: Field = Field::new("ssdp-location", "UPnP description at");
+const LOCATION: Field = Field::new(&["ssdp-location", "UPnP description at"]);
 
 /// The fields of a head, and what they are claimed as.
 const TOLD: &[(&str, Field)] = &[

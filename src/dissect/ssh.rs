@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Secure Shell (RFC 4253).
-pub const PROTOCOL: Protocol = Protocol::new("ssh", "SSH");
+pub const PROTOCOL: Protocol = Protocol::new(&["ssh", "SSH"]);
 
 /// SSH over TCP.
 pub const STREAM: Definition = Definition {

@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, pro
 use crate::model::protocol::Protocol;
 
 /// Session Traversal Utilities for NAT (RFC 8489).
-pub const PROTOCOL: Protocol = Protocol::new("stun", "STUN");
+pub const PROTOCOL: Protocol = Protocol::new(&["stun", "STUN"]);
 
 /// STUN over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -12,22 +12,22 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Tabular Data Stream (MS-TDS).
-pub const PROTOCOL: Protocol = Protocol::new("tds", "TDS");
+pub const PROTOCOL: Protocol = Protocol::new(&["tds", "TDS"]);
 
 /// The server's version: `8.0.194`.
-const VERSION: Field = Field::new("tds-version", "SQL Server version");
+const VERSION: Field = Field::new(&["tds-version", "SQL Server version"]);
 
 /// Whether the server encrypts: the login alone, all, or nothing.
-const ENCRYPTION: Field = Field::new("tds-encryption", "encryption");
+const ENCRYPTION: Field = Field::new(&["tds-encryption", "encryption"]);
 
 /// The host that the client wants to log on to.
-const SERVER: Field = Field::new("tds-server", "logs on to");
+const SERVER: Field = Field::new(&["tds-server", "logs on to"]);
 
 /// The program of the client.
-const APPLICATION: Field = Field::new("tds-application", "program");
+const APPLICATION: Field = Field::new(&["tds-application", "program"]);
 
 /// The version of the protocol that an old client wants: `4.2`, `5.0`.
-const OLD_LOGIN: Field = Field::new("tds-login", "login of TDS");
+const OLD_LOGIN: Field = Field::new(&["tds-login", "login of TDS"]);
 
 /// TDS over TCP.
 pub const STREAM: Definition = Definition {

@@ -12,18 +12,18 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Telnet (RFC 854).
-pub const PROTOCOL: Protocol = Protocol::new("telnet", "Telnet");
+pub const PROTOCOL: Protocol = Protocol::new(&["telnet", "Telnet"]);
 
 /// The options that a side offers and asks for before it or the other says anything else, in its
 /// order: `do authentication, will echo`.
-const OFFER: Field = Field::new("telnet-offer", "Telnet options");
+const OFFER: Field = Field::new(&["telnet-offer", "Telnet options"]);
 
 /// The client's terminal (RFC 1091).
-const TERMINAL: Field = Field::new("telnet-terminal", "terminal");
+const TERMINAL: Field = Field::new(&["telnet-terminal", "terminal"]);
 
 /// The ways of proving who the client is: all that the server takes, the one that the client chose
 /// (RFC 2941).
-const AUTHENTICATION: Field = Field::new("telnet-authentication", "authentication");
+const AUTHENTICATION: Field = Field::new(&["telnet-authentication", "authentication"]);
 
 /// Telnet over TCP.
 pub const STREAM: Definition = Definition {

@@ -8,7 +8,7 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
 
 /// The first line of a server that greets.
-pub const BANNER: Field = Field::new("banner", "greeting");
+pub const BANNER: Field = Field::new(&["banner", "greeting"]);
 
 /// Whether `bytes` begin with `with`.
 ///

@@ -10,7 +10,7 @@ use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
 
 /// Trivial File Transfer Protocol (RFC 1350).
-pub const PROTOCOL: Protocol = Protocol::new("tftp", "TFTP");
+pub const PROTOCOL: Protocol = Protocol::new(&["tftp", "TFTP"]);
 
 /// The transfer leaves from a port of its own (RFC 1350 4).
 const TRANSFER: Assignment = Assignment {
@@ -21,7 +21,7 @@ const TRANSFER: Assignment = Assignment {
 };
 
 /// The file that is asked for or brought.
-const FILE: Field = Field::new("tftp-file", "file");
+const FILE: Field = Field::new(&["tftp-file", "file"]);
 
 /// TFTP requests over UDP.
 pub const DATAGRAM: Definition = Definition {
@@ -80,7 +80,7 @@ impl Dissector for Requests {
             // The server chooses its port with its first answer; known is only the client's. So the
             // client is the one that "listens", with an address that is its own.
             found.push(Claim::Assigned {
-                by: TRANSFER,
+                by: &TRANSFER,
                 at: Endpoint::Port {
                     address: None,
                     protocol: IpProtocol::UDP,
@@ -123,7 +123,7 @@ mod tests {
             protocol: IpProtocol::UDP,
             port: 2000,
         };
-        let (by, listener) = (TRANSFER, Forward);
+        let (by, listener) = (&TRANSFER, Forward);
         let expected = Claim::Assigned { by, at, listener };
         found.iter().filter(|claim| **claim == expected).count()
     }

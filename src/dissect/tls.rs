@@ -9,7 +9,7 @@ use crate::dissect::{
 use crate::model::protocol::Protocol;
 
 /// Transport Layer Security (RFC 8446, RFC 5246).
-pub const PROTOCOL: Protocol = Protocol::new("tls", "TLS");
+pub const PROTOCOL: Protocol = Protocol::new(&["tls", "TLS"]);
 
 /// TLS over TCP.
 pub const STREAM: Definition = Definition {

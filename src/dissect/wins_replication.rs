@@ -5,7 +5,7 @@ use crate::dissect::{Definition, Example, Input, Look, Role, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// WINS Replication (MS-WINSRA).
-pub const PROTOCOL: Protocol = Protocol::new("wins-replication", "WINS Replication");
+pub const PROTOCOL: Protocol = Protocol::new(&["wins-replication", "WINS Replication"]);
 
 /// WINS replication over TCP.
 pub const STREAM: Definition = Definition {

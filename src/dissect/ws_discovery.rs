@@ -8,10 +8,10 @@ use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
 /// Web Services Dynamic Discovery (WS-Discovery 1.1).
-pub const PROTOCOL: Protocol = Protocol::new("ws-discovery", "WS-Discovery");
+pub const PROTOCOL: Protocol = Protocol::new(&["ws-discovery", "WS-Discovery"]);
 
 /// The types that a device has, or that are looked for (WS-Discovery 1.1 5.2, 5.3).
-const TYPES: Field = Field::new("wsd-types", "WS-Discovery types");
+const TYPES: Field = Field::new(&["wsd-types", "WS-Discovery types"]);
 
 /// WS-Discovery over UDP.
 pub const DATAGRAM: Definition = Definition {

@@ -99,7 +99,7 @@ fn answer(at: u64, towers: &[(Interface, Option<&str>, u16)]) -> Vec<Finding> {
                 protocol: IpProtocol::TCP,
                 port: *port,
             },
-            annotation: String::new(),
+            annotation: "".into(),
         });
     mapped.map(|claim| finding(at, 135, claim)).collect()
 }
@@ -398,7 +398,7 @@ fn a_row_that_counts_only_if_spoken_names_no_flow_that_cannot_be_read() {
 fn exported(at: u64, class: Option<Uuid>, interfaces: &[Uuid], port: u16) -> Finding {
     let claim = Claim::Exported {
         class,
-        interfaces: interfaces.to_vec(),
+        interfaces: interfaces.into(),
         at: Endpoint::Port {
             address: None,
             protocol: IpProtocol::TCP,
@@ -474,7 +474,7 @@ const DATA: Assignment = Assignment {
 #[test]
 fn a_data_connection_that_ftp_arranged_belongs_to_ftp() {
     let passive = Claim::Assigned {
-        by: DATA,
+        by: &DATA,
         at: Endpoint::Port {
             address: None,
             protocol: IpProtocol::TCP,
@@ -508,7 +508,7 @@ fn call(number: u64, from: Direction, id: u32) -> EndedFlow {
 #[test]
 fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
     let chosen = |id: u16, listener: Direction| Claim::Assigned {
-        by: pptp::CALL,
+        by: &pptp::CALL,
         at: Endpoint::Port {
             address: None,
             protocol: IpProtocol::GRE,

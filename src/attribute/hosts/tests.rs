@@ -176,7 +176,7 @@ fn hosts_clues_and_listeners_are_bounded_and_the_rest_counted() {
     let clue = |number: u32| Clue {
         system: System::named(&number.to_string()),
         weight: Weight::Said,
-        kind: "k",
+        kind: Field::new(&["k", "k"]),
         value: String::new(),
         frame,
     };

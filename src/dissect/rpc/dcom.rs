@@ -352,7 +352,7 @@ mod tests {
         [at(None), at(Some([192, 0, 2, 1]))]
             .map(|at| Claim::Exported {
                 class,
-                interfaces: interfaces.to_vec(),
+                interfaces: interfaces.into(),
                 at,
             })
             .to_vec()

@@ -130,7 +130,7 @@ impl Listing {
                     self.claims.extend(tower.at.map(|at| Claim::Mapped {
                         interface: tower.interface,
                         at,
-                        annotation,
+                        annotation: annotation.into(),
                     }));
                 }
                 Err(Short) => all_readable = false,

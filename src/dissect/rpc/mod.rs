@@ -26,10 +26,10 @@ use crate::dissect::{Definition, Example, Input, Opening, Probe, ntlm, rpc_http,
 use crate::model::protocol::Protocol;
 
 /// DCE/RPC, connection-oriented (C706, MS-RPCE).
-pub const PROTOCOL: Protocol = Protocol::new("rpc", "RPC");
+pub const PROTOCOL: Protocol = Protocol::new(&["rpc", "RPC"]);
 
 /// DCE/RPC, connectionless (C706).
-pub const CONNECTIONLESS: Protocol = Protocol::new("rpc-datagram", "RPC");
+pub const CONNECTIONLESS: Protocol = Protocol::new(&["rpc-datagram", "RPC"]);
 
 /// RPC over TCP.
 pub const CONNECTION: Definition = Definition {

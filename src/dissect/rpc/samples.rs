@@ -225,7 +225,7 @@ pub fn mapped(interface: Interface, at: Endpoint) -> Claim {
     Claim::Mapped {
         interface,
         at,
-        annotation: String::new(),
+        annotation: "".into(),
     }
 }
 

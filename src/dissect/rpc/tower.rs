@@ -68,7 +68,7 @@ pub fn read(octets: &[u8]) -> Result<Tower, Short> {
             protocol,
             port,
         }),
-        (None, pipe) => pipe.map(Endpoint::Pipe),
+        (None, pipe) => pipe.map(|pipe| Endpoint::Pipe(pipe.into())),
     };
     Ok(Tower {
         interface,

@@ -7,13 +7,13 @@ use crate::dissect::smb::version1::Strings;
 use crate::model::protocol::Field;
 
 /// The share that a tree was connected to, as sent (MS-SMB2 2.2.9, MS-CIFS 2.2.4.55.1).
-pub const SHARE: Field = Field::new("smb-share", "share");
+pub const SHARE: Field = Field::new(&["smb-share", "share"]);
 
 /// The same, where the server refused it.
-pub const SHARE_REFUSED: Field = Field::new("smb-share-refused", "refused share");
+pub const SHARE_REFUSED: Field = Field::new(&["smb-share-refused", "refused share"]);
 
 /// The same, where it is not known what became of that.
-pub const SHARE_ASKED: Field = Field::new("smb-share-asked", "share asked for");
+pub const SHARE_ASKED: Field = Field::new(&["smb-share-asked", "share asked for"]);
 
 /// Where a share is said that was not granted.
 pub const UNGRANTED_SHARE: Ungranted = Ungranted {
@@ -22,31 +22,31 @@ pub const UNGRANTED_SHARE: Ungranted = Ungranted {
 };
 
 /// The path for which a DFS referral was given (MS-DFSC 2.2.2).
-pub const DFS_REFERRAL: Field = Field::new("dfs-referral", "DFS referral for");
+pub const DFS_REFERRAL: Field = Field::new(&["dfs-referral", "DFS referral for"]);
 
 /// The number of a function called through the pipe LANMAN (MS-RAP 2.5).
-pub const RAP_FUNCTION: Field = Field::new("rap-function", "RAP function");
+pub const RAP_FUNCTION: Field = Field::new(&["rap-function", "RAP function"]);
 
 /// The command with which a message is sent to a user or a computer (MS-MSRP 2.2.3).
-pub const MESSAGE: Field = Field::new("smb-message", "message command");
+pub const MESSAGE: Field = Field::new(&["smb-message", "message command"]);
 
 /// The dialect that the server chose: `3.1.1`, `NT LM 0.12`.
-pub const DIALECT: Field = Field::new("smb-dialect", "SMB dialect");
+pub const DIALECT: Field = Field::new(&["smb-dialect", "SMB dialect"]);
 
 /// The dialects that the client offered, in the order of its request.
-pub const OFFERED: Field = Field::new("smb-dialects-offered", "SMB dialects");
+pub const OFFERED: Field = Field::new(&["smb-dialects-offered", "SMB dialects"]);
 
 /// The operating system that a peer of SMB 1 names (MS-CIFS 2.2.4.53).
-pub const NATIVE_OS: Field = Field::new("smb-native-os", "native OS");
+pub const NATIVE_OS: Field = Field::new(&["smb-native-os", "native OS"]);
 
 /// The LAN manager that a peer of SMB 1 names (MS-CIFS 2.2.4.53).
-pub const NATIVE_LANMAN: Field = Field::new("smb-native-lanman", "native LAN manager");
+pub const NATIVE_LANMAN: Field = Field::new(&["smb-native-lanman", "native LAN manager"]);
 
 /// The cipher of the messages that were sent encrypted: nothing in them is known (MS-SMB2 2.2.41).
-pub const ENCRYPTION: Field = Field::new("smb-encryption", "encrypted with");
+pub const ENCRYPTION: Field = Field::new(&["smb-encryption", "encrypted with"]);
 
 /// How messages were compressed: nothing in them is known (MS-SMB2 2.2.42).
-pub const COMPRESSION: Field = Field::new("smb-compression", "compressed with");
+pub const COMPRESSION: Field = Field::new(&["smb-compression", "compressed with"]);
 
 /// Everything that is said in SMB itself.
 pub const ALL: &[Field] = &[

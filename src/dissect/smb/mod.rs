@@ -18,7 +18,7 @@ use crate::dissect::{
 use crate::model::protocol::Protocol;
 
 /// Server Message Block (MS-CIFS, MS-SMB, MS-SMB2).
-pub const PROTOCOL: Protocol = Protocol::new("smb", "SMB");
+pub const PROTOCOL: Protocol = Protocol::new(&["smb", "SMB"]);
 
 /// SMB over TCP.
 pub const STREAM: Definition = Definition {
