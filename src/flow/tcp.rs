@@ -138,6 +138,7 @@ impl TcpLife {
         }
         if is_answer {
             // The SYN before it was not captured: its sender and number still follow.
+            opening.begin(way.reversed(), tcp.acknowledgement);
             self.opener = Some(way.reversed());
             self.sequence = tcp.acknowledgement.wrapping_sub(1);
         } else {
@@ -231,6 +232,12 @@ mod tests {
             life(&[(Forward, SYN | ACK, 90, 11)]).client(),
             Some(Reverse)
         );
+    }
+
+    #[test]
+    fn the_answer_to_a_syn_that_was_not_captured_tells_where_both_sides_begin() {
+        let (_, opening) = life_and_opening(&[(Forward, SYN | ACK, 90, 11)]);
+        assert_eq!(opening.begins(), [Some(91), Some(11)]);
     }
 
     #[test]
