@@ -14,8 +14,8 @@ use crate::model::protocol::{Field, Protocol};
 /// Telnet (RFC 854).
 pub const PROTOCOL: Protocol = Protocol::new(&["telnet", "Telnet"]);
 
-/// The options that a side offers and asks for before it or the other says anything else, in its
-/// order: `do authentication, will echo`.
+/// The options that a side offers and asks for in its first segment, before it says anything else, in
+/// its order: `do authentication, will echo`. What comes later may answer the other side.
 const OFFER: Field = Field::new(&["telnet-offer", "Telnet options"]);
 
 /// The client's terminal (RFC 1091).
@@ -112,6 +112,9 @@ const MAX_MESSAGE: usize = 4096;
 /// How many lines of a server's are looked at for its greeting, those without text included.
 const MAX_LINES: usize = 8;
 
+/// What lines end with that wait for the user, and not for their end.
+const PROMPTS: &[u8] = b":>$#%?";
+
 /// How many bytes of a side are read: all is agreed on and greeted by then, and what follows is what
 /// the user does.
 const MAX_READ: usize = 16 * 1024;
@@ -169,7 +172,6 @@ impl Side {
 
 impl Dissector for Terminal {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
-        self.end_offer(from.reversed(), found);
         for byte in bytes {
             let side = &mut self.sides[from.index()];
             side.read += 1;
@@ -178,16 +180,25 @@ impl Dissector for Terminal {
             }
             self.take(*byte, from, found);
         }
+        self.end_offer(from, found);
+        let side = &mut self.sides[from.index()];
+        side.offer = None;
+        // What stands behind a prompt is the echo of what the user writes.
+        let is_prompt = side.lines.pending().trim_ascii_end().last();
+        side.silent |= is_prompt.is_some_and(|last| PROMPTS.contains(last));
         self.said.progress()
     }
 
     fn gap(&mut self, from: Direction, _missing: Option<u64>) {
-        // What is missing may have been text or the end of a message: the next command tells.
+        // What is missing may have been text or the end of a message: the next command tells. It may
+        // have been the greeting, too, and what looks like one then is the user's.
         let side = &mut self.sides[from.index()];
         side.at = Place::Text;
-        side.offer = None;
         side.message.clear();
-        side.silent = true;
+        for side in &mut self.sides {
+            side.offer = None;
+            side.silent = true;
+        }
     }
 
     fn finish(&mut self, _found: &mut Vec<Claim>) {}
@@ -259,7 +270,7 @@ impl Terminal {
         }
     }
 
-    /// A side or the other says something else: what it offered so far is its offer.
+    /// A side says something else, or its first segment is over: what it offered so far is its offer.
     fn end_offer(&mut self, by: Direction, found: &mut Vec<Claim>) {
         if let Some(offer) = self.sides[by.index()]
             .offer
@@ -379,7 +390,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_offered_proved_and_greeted_is_told_wherever_it_is_torn() {
+    fn what_is_offered_at_once_is_told_and_what_is_proved_and_greeted_wherever_it_is_torn() {
         let challenge = ntlm::samples::challenge([6, 1], 7600);
         let answer = ntlm::samples::challenge([5, 1], 2600);
         let (challenge, answer) = (ntlm(2, 1, &challenge), ntlm(0, 2, &answer));
@@ -396,7 +407,19 @@ mod tests {
             ),
         ];
         assert_eq!(said(terminal().as_mut(), &talk), ALL);
-        torn(&terminal, &talk);
+        torn(&terminal, &talk[2..]);
+    }
+
+    #[test]
+    fn after_a_gap_on_either_side_nothing_is_an_offer_or_a_greeting() {
+        for side in [Forward, Reverse] {
+            let (mut terminal, mut found) = (terminal(), Vec::new());
+            terminal.gap(side, Some(7));
+            terminal.feed(Forward, b"guest\r\n", &mut found);
+            terminal.feed(Reverse, OFFERED, &mut found);
+            terminal.feed(Reverse, b"Last login: today\r\n", &mut found);
+            assert_eq!(texts(&found), [""; 0]);
+        }
     }
 
     #[test]
