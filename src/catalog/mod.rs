@@ -351,7 +351,10 @@ impl Catalog {
     /// says most of the text, and of several such the first.
     pub fn sign(&self, field: Field, text: &str) -> Option<&SignEntry> {
         let known = self.lookups.signs.get(field.name())?;
-        let text = text.to_lowercase();
+        let text = match text.is_ascii() {
+            true => text.to_ascii_lowercase(),
+            false => text.to_lowercase(),
+        };
         let (_, at) = known.iter().find(|(pattern, _)| pattern.is_like(&text))?;
         self.signs.get(*at)
     }

@@ -1,35 +1,44 @@
 //! Patterns of signs: text without case, in which each `*` stands for any text.
 
-/// A pattern, made ready for comparison.
+use memchr::memmem::Finder;
+
+/// A pattern, made ready for comparison: every text that is said anywhere is compared with many.
 #[derive(Clone, Debug)]
 pub(super) struct TextPattern {
-    /// What stands between the stars, lower case; one part if there is none.
-    parts: Vec<String>,
+    /// What stands before the first star, lower case; all of it if there is none.
+    first: String,
+    /// What stands between the stars, and after the last one; none if there is no star.
+    rest: Option<(Vec<Finder<'static>>, String)>,
 }
 
 impl TextPattern {
     pub fn new(text: &str) -> TextPattern {
-        TextPattern {
-            parts: text.split('*').map(str::to_lowercase).collect(),
-        }
+        let text = text.to_lowercase();
+        let mut parts = text.split('*');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let finder = |part| Finder::new(part).into_owned();
+        let rest = (parts.next_back()).map(|last| (parts.map(finder).collect(), last.to_owned()));
+        TextPattern { first, rest }
     }
 
     /// Whether `text`, already in lower case, is like this. Each part is sought once, from where
     /// the last one ended: the time is that of one reading, however many stars there are.
     pub fn is_like(&self, text: &str) -> bool {
-        let [first, between @ .., last] = &self.parts[..] else {
-            return self.parts.iter().all(|only| only == text);
+        let Some((between, last)) = &self.rest else {
+            return self.first == text;
         };
-        let Some(mut rest) = text.strip_prefix(first.as_str()) else {
+        let within = (text.as_bytes().strip_prefix(self.first.as_bytes()))
+            .and_then(|rest| rest.strip_suffix(last.as_bytes()));
+        let Some(mut within) = within else {
             return false;
         };
         for part in between {
-            let Some((_, after)) = rest.split_once(part.as_str()) else {
+            let Some(at) = part.find(within) else {
                 return false;
             };
-            rest = after;
+            within = &within[at + part.needle().len()..];
         }
-        rest.ends_with(last.as_str())
+        true
     }
 }
 
