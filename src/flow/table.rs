@@ -59,6 +59,9 @@ const LOOKED_AT: usize = 32;
 /// room, each new flow would have others looked at otherwise.
 const GIVEN_UP_AT_A_TIME: usize = 8;
 
+/// A queue of up to so many is not looked through for flows that have ended.
+const QUEUE: usize = 1024;
+
 /// What a table has had to give up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GivenUp {
@@ -108,6 +111,8 @@ pub struct FlowTable {
     /// Flows by when to look whether they have fallen silent, one queue for each length of silence.
     /// A flow that has not is put back: nothing is moved when a packet comes.
     queues: [VecDeque<Due>; 4],
+    /// How long each queue may get before those that have ended are taken out of it.
+    longest: [usize; 4],
     next_serial: u32,
     allowance: Allowance,
     /// Flows that are followed, by since when; some may have ended.
@@ -157,6 +162,7 @@ impl FlowTable {
             index: Index::default(),
             flows: Slots::default(),
             queues: Default::default(),
+            longest: [QUEUE; 4],
             next_serial: 0,
             allowance: Allowance {
                 talks: bounds.talks,
@@ -491,6 +497,21 @@ impl FlowTable {
         };
         let queue = flow.queue();
         self.queues[queue].push_back(due);
+        if self.queues[queue].len() > self.longest[queue] {
+            self.forget_ended_in_line(queue);
+        }
+    }
+
+    /// Takes out of a queue those that have ended, or wait in line as closed: they would stand there
+    /// as long as a flow may be silent, however many come by. As many may come again as are left.
+    fn forget_ended_in_line(&mut self, queue: usize) {
+        let mut line = std::mem::take(&mut self.queues[queue]);
+        line.retain(|due| {
+            self.is_current(due) && (queue == CLOSED || self.flow(due.slot).queue() != CLOSED)
+        });
+        self.longest[queue] = 2 * line.len() + QUEUE;
+        line.shrink_to(self.longest[queue]);
+        self.queues[queue] = line;
     }
 
     /// Makes room: of the flows that may be silent equally long and that are most, ends the one that

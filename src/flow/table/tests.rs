@@ -151,6 +151,23 @@ fn both_directions_are_one_flow_and_are_counted_apart() {
 }
 
 #[test]
+fn connections_that_have_ended_do_not_stand_in_line_for_as_long_as_one_may_be_silent() {
+    let mut wire = Wire::new(10);
+    for at in 0..20_000 {
+        wire.tcp(at / 20, (5000, 135), SYN, 10);
+        wire.tcp(at / 20, (135, 5000), SYN | ACK, 90);
+        wire.tcp(at / 20, (5000, 135), ACK, 11);
+        wire.tcp(at / 20, (135, 5000), RST, 91);
+        wire.sweep(at / 20);
+    }
+    let most = 2 * QUEUE + 100;
+    let lengths = wire.table.queues.each_ref().map(VecDeque::len);
+    assert!(lengths.iter().all(|len| *len <= most), "{lengths:?}");
+    assert!(wire.table.held().bytes < 200_000);
+    assert_eq!(wire.out.ended.len(), 19_999);
+}
+
+#[test]
 fn a_datagram_after_the_silence_begins_another_flow() {
     let mut wire = Wire::new(10);
     wire.udp(0, (5000, 53));
