@@ -2,8 +2,8 @@
 
 use crate::dissect::read::Short;
 use crate::dissect::text::line;
-use crate::dissect::{Definition, Example, Input, Look, Opening, Probe, Role};
-use crate::dissect::{probe_datagram, probe_stream};
+use crate::dissect::{Definition, Example, Input, Look, Role};
+use crate::dissect::{probe_datagram, probe_server_on, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Daytime (RFC 867).
@@ -14,7 +14,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
-    probe: |opening| on_its_port(opening, probe_stream),
+    probe: |opening| probe_server_on(PORT, opening, look, probe_stream),
     follow: None,
     says: &[],
     examples: &[Example {
@@ -27,25 +27,11 @@ pub const STREAM: Definition = Definition {
 /// Daytime over UDP: the question is any datagram, the answer tells.
 pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
-    probe: |opening| on_its_port(opening, probe_datagram),
+    probe: |opening| probe_server_on(PORT, opening, look, probe_datagram),
     ..STREAM
 };
 
 const PORT: u16 = 13;
-
-type Looker = fn(&[u8]) -> Result<Look, Short>;
-
-fn on_its_port(opening: &Opening, probe: fn(&Opening, Looker) -> Probe) -> Probe {
-    // Only the server says anything.
-    let only_server = Opening {
-        forward: b"",
-        ..*opening
-    };
-    match opening.ports.1 == PORT && opening.from_start {
-        true => probe(&only_server, look),
-        false => Probe::No,
-    }
-}
 
 /// The longest line that is taken for a time.
 const MAX_LINE: usize = 64;

@@ -314,6 +314,27 @@ fn probe_datagram(opening: &Opening, look: impl Fn(&[u8]) -> Result<Look, Short>
     }
 }
 
+/// What looks at the bytes of one side.
+type Looker = fn(&[u8]) -> Result<Look, Short>;
+
+/// Shows `look` what the server says on `port`, where only servers say anything and the flow was seen
+/// from its start, as `probe` does for what carries it.
+fn probe_server_on(
+    port: u16,
+    opening: &Opening,
+    look: Looker,
+    probe: fn(&Opening, Looker) -> Probe,
+) -> Probe {
+    let only_server = Opening {
+        forward: b"",
+        ..*opening
+    };
+    match opening.ports.1 == port && opening.from_start {
+        true => probe(&only_server, look),
+        false => Probe::No,
+    }
+}
+
 /// Whether a datagram has the length that it says, or may have had before IP cut it in fragments,
 /// of which often only the first comes here: hosts do not fragment below 576 bytes (RFC 791), less
 /// the headers of IP and UDP.

@@ -5,8 +5,8 @@ use crate::dissect::lines::MAX_LINE;
 use crate::dissect::read::Short;
 use crate::dissect::text::line;
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, names,
-    probe_datagram, probe_stream,
+    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_datagram,
+    probe_server_on, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -22,7 +22,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
-    probe: |opening| on_its_port(opening, probe_stream),
+    probe: |opening| probe_server_on(PORT, opening, look, probe_stream),
     follow: Some(|_| Box::new(Quote::default())),
     says: &[QUOTE],
     examples: &[Example {
@@ -35,25 +35,11 @@ pub const STREAM: Definition = Definition {
 /// Quote of the Day over UDP: the question is any datagram.
 pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
-    probe: |opening| on_its_port(opening, probe_datagram),
+    probe: |opening| probe_server_on(PORT, opening, look, probe_datagram),
     ..STREAM
 };
 
 const PORT: u16 = 17;
-
-type Looker = fn(&[u8]) -> Result<Look, Short>;
-
-fn on_its_port(opening: &Opening, probe: fn(&Opening, Looker) -> Probe) -> Probe {
-    // Only the server says anything.
-    let only_server = Opening {
-        forward: b"",
-        ..*opening
-    };
-    match opening.ports.1 == PORT && opening.from_start {
-        true => probe(&only_server, look),
-        false => Probe::No,
-    }
-}
 
 /// The longest quote (RFC 865).
 const MAX_QUOTE: usize = 512;
