@@ -31,13 +31,11 @@ impl Dissector for Connection {
             stream.pass_over(&mut bytes);
             if let Some((header, pdu)) = next_in_place(stream, &mut bytes) {
                 let call = Call::read(&header, pdu);
-                let is_wanted = association.wants(from, &header, call);
-                let seen = if is_wanted {
-                    usize::MAX
-                } else {
-                    CALL_HEADER_LEN
+                let seen = match association.wants(from, &header, call) {
+                    true => pdu,
+                    false => &pdu[..pdu.len().min(CALL_HEADER_LEN)],
                 };
-                association.see(from, &header, &pdu[..pdu.len().min(seen)], found);
+                association.see(from, &header, seen, found);
             } else if let Some(header) = next(stream, &mut bytes, from, association) {
                 association.see(from, &header, &stream.pending, found);
                 stream.clear();
