@@ -400,16 +400,8 @@ impl FlowTable {
     /// Cuts the claims of one of the flows that are followed longest: the one that has most. Looks
     /// again only once as much has come as it looked at: what nothing can be cut of stays.
     fn give_up_claims(&mut self) {
-        let mut looked_at = Vec::with_capacity(LOOKED_AT);
-        while looked_at.len() < LOOKED_AT
-            && let Some((slot, serial)) = self.followed.pop_front()
-        {
-            let flow = (self.flows.get(slot)).filter(|flow| flow.serial() == serial);
-            let claims = flow.map_or(0, OpenFlow::evidence_len);
-            if claims > 0 {
-                looked_at.push((claims, slot, serial));
-            }
-        }
+        let claims = |flow: &OpenFlow| Some(flow.evidence_len()).filter(|claims| *claims > 0);
+        let looked_at = self.take_followed(claims);
         // Of equal ones the first.
         let heaviest = looked_at.iter().rev().max_by_key(|(claims, ..)| claims);
         if let Some((claims, slot, _)) = heaviest
@@ -428,14 +420,7 @@ impl FlowTable {
     /// Stops following some of the flows that are followed longest: those that weigh most. A flood
     /// of beginnings gives up its own, and not a session that goes on beside it.
     fn give_up_talks<W: Ord>(&mut self, weigh: impl Fn((bool, usize)) -> W, out: &mut Outcome) {
-        let mut looked_at = Vec::with_capacity(LOOKED_AT);
-        while looked_at.len() < LOOKED_AT
-            && let Some((slot, serial)) = self.followed.pop_front()
-        {
-            if let Some(burden) = self.burden(slot, serial) {
-                looked_at.push((weigh(burden), slot, serial));
-            }
-        }
+        let mut looked_at = self.take_followed(|flow| flow.burden().map(&weigh));
         // Of equal ones the first.
         looked_at.sort_by(|(one, ..), (other, ..)| other.cmp(one));
         let given_up = GIVEN_UP_AT_A_TIME.min(looked_at.len().div_ceil(2));
@@ -447,14 +432,30 @@ impl FlowTable {
         }
     }
 
-    fn burden(&self, slot: u32, serial: u32) -> Option<(bool, usize)> {
-        let flow = self.flows.get(slot)?;
-        (flow.serial() == serial).then(|| flow.burden()).flatten()
+    /// Takes some of those that are followed longest out of their line, each with its weight; those
+    /// that have none for good.
+    fn take_followed<W>(&mut self, weigh: impl Fn(&OpenFlow) -> Option<W>) -> Vec<(W, u32, u32)> {
+        let mut taken = Vec::with_capacity(LOOKED_AT);
+        while taken.len() < LOOKED_AT
+            && let Some((slot, serial)) = self.followed.pop_front()
+        {
+            let weight = self.current(slot, serial).and_then(&weigh);
+            taken.extend(weight.map(|weight| (weight, slot, serial)));
+        }
+        taken
+    }
+
+    /// The flow in `slot`, if it is still the one of this serial number.
+    fn current(&self, slot: u32, serial: u32) -> Option<&OpenFlow> {
+        (self.flows.get(slot)).filter(|flow| flow.serial() == serial)
     }
 
     fn forget_ended(&mut self) {
         let mut followed = std::mem::take(&mut self.followed);
-        followed.retain(|(slot, serial)| self.burden(*slot, *serial).is_some());
+        followed.retain(|(slot, serial)| {
+            self.current(*slot, *serial)
+                .is_some_and(OpenFlow::is_listened_to)
+        });
         self.followed = followed;
     }
 
@@ -483,8 +484,7 @@ impl FlowTable {
 
     /// Whether the flow that was put in line is still going on.
     fn is_current(&self, due: &Due) -> bool {
-        let flow = self.flows.get(due.slot);
-        flow.is_some_and(|flow| flow.serial() == due.serial)
+        self.current(due.slot, due.serial).is_some()
     }
 
     /// Puts a flow in line behind those that were heard before it.
