@@ -3,7 +3,7 @@
 use crate::dissect::cutter::Cutter;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -21,6 +21,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[548],
+    begins: FirstBytes::of(b"\0\x01"),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Status::default())),
     says: &[SERVER, MACHINE],

@@ -5,7 +5,8 @@
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, is_long_enough, names, probe_datagram,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, is_long_enough, names,
+    probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -21,6 +22,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[4011],
+    begins: FirstBytes::of(&[OF_CLIENT, OF_SERVER]),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Words::default()))),
     says: &[MESSAGE],

@@ -1,7 +1,7 @@
 //! BitTorrent peer protocol (BEP 3).
 
 use crate::dissect::text::begins;
-use crate::dissect::{Definition, Example, Input, Look, probe_stream};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// BitTorrent peer protocol (BEP 3).
@@ -12,6 +12,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[6881],
+    begins: FirstBytes::of(b"\x13"),
     probe: |opening| {
         probe_stream(opening, |bytes| {
             Ok(match begins(bytes, b"\x13BitTorrent protocol")? {

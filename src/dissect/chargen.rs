@@ -1,7 +1,9 @@
 //! Character Generator (RFC 864): the lines of its pattern.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, probe_stream};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Role, probe_datagram, probe_stream,
+};
 use crate::model::protocol::Protocol;
 
 /// Character Generator (RFC 864).
@@ -12,6 +14,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[19],
+    begins: FirstBytes::PRINTABLE,
     probe: |opening| probe_stream(opening, look),
     follow: None,
     says: &[],

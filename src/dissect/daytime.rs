@@ -2,7 +2,7 @@
 
 use crate::dissect::read::Short;
 use crate::dissect::text::line;
-use crate::dissect::{Definition, Example, Input, Look, Role};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Role};
 use crate::dissect::{probe_datagram, probe_server_on, probe_stream};
 use crate::model::protocol::Protocol;
 
@@ -14,6 +14,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_server_on(PORT, opening, look, probe_stream),
     follow: None,
     says: &[],

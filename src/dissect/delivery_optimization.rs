@@ -1,7 +1,7 @@
 //! Delivery Optimization between computers: Windows Update's files, from peer to peer.
 
 use crate::dissect::text::begins;
-use crate::dissect::{Definition, Example, Input, Look, filled, probe_stream};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, filled, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Delivery Optimization.
@@ -12,6 +12,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[7680],
+    begins: FirstBytes::of(b"\x0e"),
     probe: |opening| {
         probe_stream(opening, |bytes| {
             Ok(match begins(bytes, HANDSHAKE)? {

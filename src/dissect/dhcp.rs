@@ -3,7 +3,9 @@
 
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Progress, Role, names, probe_datagram};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, names, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -30,6 +32,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[67, 68, 4011],
+    begins: FirstBytes::range(1, 2),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Leases::default()))),
     says: &[MESSAGE, VENDOR_CLASS, RELAYED_CLASS, HOST_NAME, BOOT_FILE],

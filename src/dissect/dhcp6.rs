@@ -3,7 +3,9 @@
 use crate::dissect::dhcp::{RELAYED_CLASS, VENDOR_CLASS};
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Progress, Role, names, probe_datagram};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, names, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
@@ -15,6 +17,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[547, 546],
+    begins: FirstBytes::range(1, 17),
     probe: |opening| {
         let is_its_port = opening.has_port(547) || opening.has_port(546);
         probe_datagram(opening, |bytes| match is_its_port {

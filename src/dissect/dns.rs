@@ -5,8 +5,8 @@
 use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, Progress, Role, domain_name, names,
-    netbios_name, probe_datagram, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role, domain_name,
+    names, netbios_name, probe_datagram, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -34,6 +34,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[53],
+    begins: FirstBytes::ANY,
     probe: |opening| probe(opening, Dialect::Dns),
     follow: Some(|_| Box::new(Datagrams(Questions::default()))),
     says: SAYS,
@@ -58,6 +59,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[53],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_framed(opening, Dialect::Dns),
     follow: Some(|_| {
         Box::new(Stream::new(

@@ -1,7 +1,7 @@
 //! Datagram Transport Layer Security (RFC 6347, RFC 9147), by the handshake that it begins with.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Role, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// Datagram Transport Layer Security (RFC 6347).
@@ -12,6 +12,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[443, 3391, 4433, 5684],
+    begins: FirstBytes::of(&[HANDSHAKE]),
     probe: |opening| probe_datagram(opening, look),
     follow: None,
     says: &[],

@@ -1,7 +1,7 @@
 //! Echo (RFC 862), on its port: what comes back is what was sent.
 
 use crate::dissect::text::begins;
-use crate::dissect::{Definition, Example, Input, Opening, Probe};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Opening, Probe};
 use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
@@ -14,6 +14,7 @@ pub const STREAM: Definition = Definition {
     input: Input::Stream,
     // What two peers begin with alike comes back, too: who knows it by its bytes is asked before.
     usual_ports: &[],
+    begins: FirstBytes::ANY,
     probe,
     follow: None,
     says: &[],

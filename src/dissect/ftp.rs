@@ -27,6 +27,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[21],
+    begins: MANNERS.first_bytes(),
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|opening| Box::new(Control::new(opening.ports, opening.from_start))),
     says: &[BANNER],

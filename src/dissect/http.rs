@@ -9,7 +9,8 @@ use crate::dissect::ntlm;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::{StartLine, line, start_line};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -78,6 +79,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[80, 8080, 5985, 593],
+    begins: FirstBytes::WORD,
     probe: |opening| match probe_stream(opening, look) {
         Probe::No => simple(opening),
         answer => answer,

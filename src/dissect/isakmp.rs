@@ -3,8 +3,8 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, filled, is_long_enough, names,
-    probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, filled,
+    is_long_enough, names, probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -20,6 +20,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[500],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Vendors::default())),
     says: &[VENDOR],

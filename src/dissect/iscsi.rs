@@ -3,7 +3,7 @@
 use crate::dissect::cutter::Cutter;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -21,6 +21,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[3260],
+    begins: FirstBytes::of(b"\x43"),
     probe: |opening| probe_stream(opening, login),
     follow: Some(|_| Box::new(Logins::default())),
     says: &[INITIATOR, TARGET],

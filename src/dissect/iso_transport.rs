@@ -2,7 +2,7 @@
 //! others share it, and tell by what they send once they are connected.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Opening, Probe};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Opening, Probe};
 use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
@@ -20,6 +20,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[102],
+    begins: FirstBytes::of(b"\x03"),
     probe: |opening| probe(opening, User::Session),
     follow: None,
     says: &[],

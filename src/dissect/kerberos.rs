@@ -3,8 +3,8 @@
 use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, ber, filled, is_long_enough, names,
-    probe_datagram, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, ber, filled, is_long_enough,
+    names, probe_datagram, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -24,6 +24,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[88],
+    begins: FirstBytes::of(b"\x6a\x6b\x6c\x6d\x7e"),
     probe: |opening| probe_datagram(opening, datagram),
     follow: Some(|_| Box::new(Datagrams(Tickets::default()))),
     says: &[REALM, PRINCIPAL],
@@ -42,6 +43,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[88],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_stream(opening, framed),
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Tickets::default()))),
     says: &[REALM, PRINCIPAL],

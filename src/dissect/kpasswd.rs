@@ -4,7 +4,8 @@ use crate::dissect::kerberos;
 use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, is_long_enough, probe_datagram, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, is_long_enough, probe_datagram,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -19,6 +20,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[464],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_datagram(opening, datagram),
     follow: Some(|_| Box::new(Datagrams(Changes::default()))),
     says: SAYS,
@@ -35,6 +37,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[464],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_stream(opening, framed),
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Changes::default()))),
     says: SAYS,

@@ -2,7 +2,7 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, names,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role, names,
     probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
@@ -23,6 +23,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
+    begins: FirstBytes::ANY,
     probe,
     follow: Some(|_| Box::new(Control::default())),
     says: &[HOST, VENDOR, TUNNEL],

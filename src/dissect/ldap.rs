@@ -6,8 +6,8 @@
 use crate::dissect::messages::{Datagrams, Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, ber, names, netlogon, ntlm, probe_datagram,
-    probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, ber, names, netlogon, ntlm,
+    probe_datagram, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -51,6 +51,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[389, 3268],
+    begins: FirstBytes::of(b"0"),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Directory::default()))),
     says: SAYS,
@@ -74,6 +75,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[389],
+    begins: FirstBytes::of(b"0"),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| {
         Box::new(Datagrams(Directory {

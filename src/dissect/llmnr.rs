@@ -2,7 +2,7 @@
 
 use crate::dissect::dns::{self, Dialect, Message, QUESTION};
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
-use crate::dissect::{Definition, Example, Input, Progress};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Progress};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Protocol;
 
@@ -14,6 +14,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[5355],
+    begins: FirstBytes::ANY,
     probe: |opening| dns::probe(opening, Dialect::LinkLocal),
     follow: Some(|_| Box::new(Datagrams(Names::default()))),
     says: &[QUESTION],
@@ -30,6 +31,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[5355],
+    begins: FirstBytes::ANY,
     probe: |opening| dns::probe_framed(opening, Dialect::LinkLocal),
     follow: None,
     says: &[],

@@ -2,7 +2,7 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::line;
-use crate::dissect::{Definition, Example, Input, Opening, Probe};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Opening, Probe};
 use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
@@ -14,6 +14,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
+    begins: FirstBytes::range(0, 5),
     probe,
     follow: None,
     says: &[],

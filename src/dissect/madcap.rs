@@ -2,7 +2,7 @@
 //! speaks, too.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Role, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// Multicast Address Dynamic Client Allocation Protocol (RFC 2730).
@@ -13,6 +13,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[2535],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_datagram(opening, look),
     follow: None,
     says: &[],

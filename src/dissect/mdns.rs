@@ -4,7 +4,7 @@
 use crate::dissect::dns::{self, Dialect, Message, QUESTION};
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::Reader;
-use crate::dissect::{Definition, Example, Input, Progress, names};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Progress, names};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -22,6 +22,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[5353],
+    begins: FirstBytes::ANY,
     probe: |opening| dns::probe(opening, Dialect::Multicast),
     follow: Some(|_| Box::new(Datagrams(Announcements::default()))),
     says: &[QUESTION, SERVICE, MODEL],

@@ -5,7 +5,7 @@ use crate::dissect::cutter::Cutter;
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, filled, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, filled, probe_stream,
 };
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
@@ -30,6 +30,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[1755],
+    begins: FirstBytes::of(b"\x01"),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Session::default())),
     says: &[PLAYER],

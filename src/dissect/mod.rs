@@ -19,6 +19,7 @@ mod domain_name;
 mod dtls;
 mod echo;
 mod few;
+mod first_bytes;
 pub mod ftp;
 mod handshake;
 mod head;
@@ -81,6 +82,7 @@ mod wins_replication;
 mod ws_discovery;
 mod x509;
 
+use crate::dissect::first_bytes::{FirstBytes, Places};
 use crate::dissect::read::Short;
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol, Vocabulary};
@@ -175,21 +177,27 @@ pub enum Recognised {
     Unknown,
 }
 
-/// Asks every definition for this input, those with a usual port among the flow's first.
+/// Asks the definitions for this input whose flows may begin with what a side has sent, those with a
+/// usual port among the flow's first.
 ///
 /// Ask again while it says `NotYet`, with all bytes so far, up to a bound. For a flow that was not
 /// seen from its start a PDU may begin at any later segment: ask again with each of those alone
 /// (`from_start` false), also after `Unknown`.
 pub fn recognise(input: Input, opening: &Opening) -> Recognised {
-    let fits = |definition: &&Definition| definition.input == input;
-    let usual = |definition: &&Definition| {
+    let is_usual = |definition: &Definition| {
         let ports = definition.usual_ports;
         ports.iter().any(|port| opening.has_port(*port))
     };
-    let first = ALL.iter().filter(fits).filter(usual);
-    let then = ALL.iter().filter(fits).filter(|one| !usual(one));
+    let all = Places::of(input, opening);
+    let (mut usual, mut others) = (Places::default(), Places::default());
+    for place in all {
+        match is_usual(&ALL[place]) {
+            true => usual.add(place),
+            false => others.add(place),
+        }
+    }
     let mut answer = Recognised::Unknown;
-    for definition in first.chain(then) {
+    for definition in usual.chain(others).map(|place| &ALL[place]) {
         match (definition.probe)(opening) {
             Probe::Yes(client) => return Recognised::As(definition, client),
             Probe::NeedMore => answer = Recognised::NotYet,
@@ -404,6 +412,8 @@ pub struct Definition {
     pub input: Input,
     /// Ports on which it is tried first. They order the probes and decide nothing.
     pub usual_ports: &'static [u16],
+    /// What either side may begin with: where neither side does, the probe is not asked.
+    pub begins: FirstBytes,
     /// Looks at the first bytes. Must not say yes to another protocol's.
     pub probe: fn(&Opening) -> Probe,
     /// Follows the flow once the probe has said yes, if there is more to learn.

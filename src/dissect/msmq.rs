@@ -2,7 +2,8 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, filled, probe_datagram, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, filled, probe_datagram,
+    probe_stream,
 };
 use crate::model::protocol::Protocol;
 
@@ -14,6 +15,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[1801],
+    begins: FirstBytes::of(b"\x10"),
     probe: |opening| probe_stream(opening, packet),
     follow: None,
     says: &[],
@@ -34,6 +36,7 @@ pub const STREAM: Definition = Definition {
 pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &PING,
+    begins: FirstBytes::ANY,
     probe: |opening| match is_on_its_port(opening) {
         true => probe_datagram(opening, ping),
         false => Probe::No,

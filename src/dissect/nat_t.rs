@@ -3,7 +3,8 @@
 use crate::dissect::isakmp::{self, VENDOR, Vendors};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Probe, Progress, filled, probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Probe, Progress, filled,
+    probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -19,6 +20,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_datagram(opening, marked),
     follow: Some(|_| Box::new(Traversal::default())),
     says: &[VENDOR, ESP],
@@ -37,6 +39,7 @@ pub const DATAGRAM: Definition = Definition {
 /// so this comes after all others and has no port on which it would be asked first.
 pub const ENCAPSULATED: Definition = Definition {
     usual_ports: &[],
+    begins: FirstBytes::ANY,
     probe: |opening| match opening.has_port(PORT) {
         true => probe_datagram(opening, encapsulated),
         false => Probe::No,

@@ -4,7 +4,7 @@
 use crate::dissect::netbios_name::{Uses, encoded};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, mailslot, probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, mailslot, probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
@@ -18,6 +18,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[138],
+    begins: FirstBytes::range(0x10, 0x16),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(DatagramService::default())),
     says: &[mailslot::SYSTEM_VERSION, mailslot::RUNS],

@@ -1,7 +1,9 @@
 //! NetBIOS name service (RFC 1002 4.2): DNS's header, names of its own.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
 use crate::model::protocol::Protocol;
@@ -14,6 +16,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[137],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(NameService::default())),
     says: &[],

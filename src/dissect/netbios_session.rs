@@ -3,7 +3,8 @@
 use crate::dissect::netbios_name::{Uses, encoded};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Progress, Role, probe_stream, smb,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Progress, Role, probe_stream,
+    smb,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameUse, NetbiosName};
@@ -17,6 +18,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[139],
+    begins: FirstBytes::range(kind::REQUEST, kind::NEGATIVE),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|opening| Box::new(Session::new(opening))),
     says: &[],

@@ -3,7 +3,9 @@
 
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::{
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, probe_stream,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -21,6 +23,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[9389, 808],
+    begins: FirstBytes::of(&[VERSION_RECORD]),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Preamble::default())),
     says: &[VIA, ASKED],

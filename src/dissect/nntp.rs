@@ -12,6 +12,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[119],
+    begins: MANNERS.first_bytes(),
     probe: |opening| MANNERS.probe(opening),
     follow: Some(|opening| Box::new(Logon::new(opening, MANNERS.greetings))),
     says: &[BANNER, ntlm::VERSION],

@@ -2,7 +2,9 @@
 
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Probe, Progress, Role, probe_datagram};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Probe, Progress, Role, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -20,6 +22,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
+    begins: FirstBytes::ANY,
     probe: |opening| match probe_datagram(opening, look) {
         // So little to go by that the port must agree.
         Probe::No if opening.has_port(PORT) => probe_datagram(opening, private),

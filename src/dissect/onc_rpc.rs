@@ -3,8 +3,8 @@
 use crate::dissect::cutter::Cutter;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, filled, probe_datagram,
-    probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, filled,
+    probe_datagram, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -20,6 +20,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[2049, 111],
+    begins: FirstBytes::of(b"\0\x80"),
     probe: |opening| probe_stream(opening, |bytes| Ok(when(record(bytes)?.is_some()))),
     follow: Some(|_| Box::new(Records::default())),
     says: &[PROGRAM],
@@ -37,6 +38,7 @@ pub const STREAM: Definition = Definition {
 pub const DATAGRAM: Definition = Definition {
     input: Input::Datagram,
     usual_ports: &[111, 2049],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_datagram(opening, |bytes| Ok(when(call(bytes)?.is_some()))),
     follow: Some(|_| Box::new(Datagrams::default())),
     examples: &[Example {

@@ -4,7 +4,8 @@
 use crate::dissect::cutter::Cutter;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, filled, names, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, filled, names,
+    probe_stream,
 };
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
@@ -31,6 +32,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[1723],
+    begins: FirstBytes::range(0, 2),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Control::default())),
     says: &[HOST, VENDOR],

@@ -5,7 +5,7 @@ use crate::dissect::lines::MAX_LINE;
 use crate::dissect::read::Short;
 use crate::dissect::text::line;
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, probe_datagram,
     probe_server_on, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
@@ -22,6 +22,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
+    begins: FirstBytes::of(b"\""),
     probe: |opening| probe_server_on(PORT, opening, look, probe_stream),
     follow: Some(|_| Box::new(Quote::default())),
     says: &[QUOTE],

@@ -1,7 +1,7 @@
 //! QUIC (RFC 9000, RFC 9369), its drafts, and what Google ran before them.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, filled, probe_datagram};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, filled, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// QUIC (RFC 9000).
@@ -12,6 +12,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[443, 80],
+    begins: FirstBytes::range(0xc0, 0xff).and(FirstBytes::of(EARLY)),
     probe: |opening| probe_datagram(opening, look),
     follow: None,
     says: &[],
@@ -21,6 +22,10 @@ pub const DATAGRAM: Definition = Definition {
         server: b"",
     }],
 };
+
+/// What Google's early form may begin with: its flags for a version and a long connection id, and
+/// any of four others.
+const EARLY: &[u8] = b"\x09\x0b\x0d\x0f\x19\x1b\x1d\x1f\x29\x2b\x2d\x2f\x39\x3b\x3d\x3f";
 
 fn look(bytes: &[u8]) -> Result<Look, Short> {
     let mut r = Reader::big(bytes);

@@ -4,7 +4,8 @@
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, is_long_enough, names, probe_datagram,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, is_long_enough, names,
+    probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -29,6 +30,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[1812, 1813, 1645, 1646],
+    begins: FirstBytes::range(1, 45),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Requests::default()))),
     says: &[MESSAGE, NAS, VENDOR, RAS_VERSION],

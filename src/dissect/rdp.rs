@@ -5,7 +5,8 @@ use crate::dissect::messages::{Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::begins;
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, Progress, Role, ber, names, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role, ber, names,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -28,6 +29,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
+    begins: FirstBytes::of(b"\x03"),
     probe,
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Connection::default()))),
     says: &[COOKIE, SECURITY, USER_DATA],

@@ -2,7 +2,7 @@
 //! datagrams may be.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, filled, probe_datagram};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Role, filled, probe_datagram};
 use crate::model::protocol::Protocol;
 
 /// Remote Desktop over UDP (MS-RDPEUDP).
@@ -13,6 +13,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[3389],
+    begins: FirstBytes::ANY,
     probe: |opening| probe_datagram(opening, look),
     follow: None,
     says: &[],

@@ -5,7 +5,7 @@ use crate::dissect::read::{Reader, Short};
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::text::{StartLine, begins, start_line};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, http, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, http, probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -21,6 +21,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[593, 80],
+    begins: FirstBytes::WORD,
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Tunnel::default())),
     says: &[TARGET, http::SERVER],

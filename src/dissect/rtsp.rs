@@ -6,7 +6,9 @@ use crate::dissect::lines::Lines;
 use crate::dissect::names;
 use crate::dissect::read::Reader;
 use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_stream};
+use crate::dissect::{
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, probe_stream,
+};
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
 use crate::model::protocol::{Field, Protocol};
@@ -33,6 +35,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[554],
+    begins: FirstBytes::WORD,
     probe: |opening| {
         probe_stream(opening, |bytes| {
             Ok(match start_line(bytes, VERSION)? {

@@ -2,7 +2,9 @@
 
 use crate::dissect::read::Short;
 use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, probe_stream};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Role, probe_datagram, probe_stream,
+};
 use crate::model::protocol::Protocol;
 
 /// Session Initiation Protocol (RFC 3261).
@@ -13,6 +15,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[5060],
+    begins: FirstBytes::WORD,
     probe: |opening| probe_datagram(opening, look),
     follow: None,
     says: &[],
@@ -28,6 +31,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[5060],
+    begins: FirstBytes::WORD,
     probe: |opening| probe_stream(opening, look),
     follow: None,
     says: &[],

@@ -4,7 +4,8 @@
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Progress, Role, ber, is_long_enough, names, probe_datagram,
+    Definition, Example, FirstBytes, Input, Look, Progress, Role, ber, is_long_enough, names,
+    probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -29,6 +30,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[161, 162],
+    begins: FirstBytes::of(b"0"),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Agent::default()))),
     says: &[MESSAGE, DESCRIPTION, OBJECT_ID, NAME],

@@ -4,7 +4,7 @@
 use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Probe, Progress, Role, names,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role, names,
     probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction, Endpoint};
@@ -28,6 +28,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[PORT],
+    begins: FirstBytes::of(b"\x02\x03\x04\x05\x0f"),
     probe,
     follow: Some(|_| Box::new(Instances::default())),
     says: &[WANTED, INSTANCE, VERSION],

@@ -4,7 +4,9 @@
 use crate::dissect::head::Head;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::{StartLine, start_line};
-use crate::dissect::{Definition, Dissector, Example, Input, Look, Progress, Role, probe_datagram};
+use crate::dissect::{
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, probe_datagram,
+};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
 
@@ -37,6 +39,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[1900],
+    begins: FirstBytes::WORD,
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Heads::default())),
     says: &[SERVER, USER_AGENT, TARGET, LOCATION],

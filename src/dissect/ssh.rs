@@ -1,7 +1,7 @@
 //! Secure Shell (RFC 4253).
 
 use crate::dissect::text::{BANNER, Greeting, begins};
-use crate::dissect::{Definition, Example, Input, Look, probe_stream};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// Secure Shell (RFC 4253).
@@ -12,6 +12,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[22],
+    begins: FirstBytes::of(b"S"),
     probe: |opening| {
         probe_stream(opening, |bytes| {
             Ok(

@@ -1,7 +1,9 @@
 //! Session Traversal Utilities for NAT (RFC 8489).
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_datagram, probe_stream};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Role, probe_datagram, probe_stream,
+};
 use crate::model::protocol::Protocol;
 
 /// Session Traversal Utilities for NAT (RFC 8489).
@@ -12,6 +14,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[3478],
+    begins: FirstBytes::range(0, 0x3f),
     probe: |opening| probe_datagram(opening, alone),
     follow: None,
     says: &[],
@@ -27,6 +30,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[3478],
+    begins: FirstBytes::range(0, 0x3f),
     probe: |opening| probe_stream(opening, look),
     follow: None,
     says: &[],

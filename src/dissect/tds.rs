@@ -6,7 +6,8 @@ use crate::dissect::messages::{Framing, Listener, Sayings, Stream};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::sql_browser::INSTANCE;
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, Progress, Role, names, ntlm, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, Progress, Role, names, ntlm,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -34,6 +35,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[PORT],
+    begins: FirstBytes::of(b"\x01\x02\x03\x04\x06\x07\x0e\x10\x12"),
     probe,
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Logon::default()))),
     says: &[

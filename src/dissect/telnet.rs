@@ -6,7 +6,8 @@ use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::text::BANNER;
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Progress, names, ntlm, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Progress, names, ntlm,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -30,6 +31,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[23],
+    begins: FirstBytes::of(&[command::IAC]),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|opening| Box::new(Terminal::new(opening))),
     says: &[OFFER, TERMINAL, AUTHENTICATION, BANNER, ntlm::VERSION],

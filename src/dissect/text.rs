@@ -3,7 +3,7 @@
 use crate::dissect::lines::{GreetingLines, Lines, MAX_LINE};
 use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Dissector, Opening, Probe, Progress, names, ntlm};
+use crate::dissect::{Dissector, FirstBytes, Opening, Probe, Progress, names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
 
@@ -61,6 +61,13 @@ pub struct Manners {
 }
 
 impl Manners {
+    /// What either side may begin with.
+    pub const fn first_bytes(&self) -> FirstBytes {
+        FirstBytes::of_words(self.greetings)
+            .and(FirstBytes::of_words(self.commands))
+            .and(FirstBytes::of_words(self.own_commands))
+    }
+
     /// Looks at both sides: what one leaves open the other decides.
     pub fn probe(&self, opening: &Opening) -> Probe {
         let mut answer = Probe::No;

@@ -3,7 +3,7 @@
 use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, probe_datagram,
 };
 use crate::model::evidence::{Assignment, Claim, Direction, Endpoint};
 use crate::model::five_tuple::IpProtocol;
@@ -28,6 +28,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[69],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|opening| {
         Box::new(Requests {

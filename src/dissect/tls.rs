@@ -4,7 +4,7 @@
 use crate::dissect::handshake::{self, Handshake};
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Example, Input, Look, Opening, Probe, Role, filled, probe_stream,
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, Role, filled, probe_stream,
 };
 use crate::model::protocol::Protocol;
 
@@ -16,6 +16,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[443, 636, 3269, 993, 995, 465, 5986],
+    begins: FirstBytes::range(20, 23).and(FirstBytes::range(0x80, 0xff)),
     probe,
     follow: Some(|_| Box::new(Handshake::default())),
     says: handshake::SAYS,

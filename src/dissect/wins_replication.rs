@@ -1,7 +1,7 @@
 //! Replication between WINS servers (MS-WINSRA): associations, and the names that they exchange.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, Input, Look, Role, probe_stream};
+use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Role, probe_stream};
 use crate::model::protocol::Protocol;
 
 /// WINS Replication (MS-WINSRA).
@@ -12,6 +12,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[42],
+    begins: FirstBytes::range(0, 1),
     probe: |opening| probe_stream(opening, look),
     follow: None,
     says: &[],

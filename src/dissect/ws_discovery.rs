@@ -2,7 +2,7 @@
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Progress, Role, names, probe_datagram,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, probe_datagram,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -18,6 +18,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Datagram,
     usual_ports: &[3702],
+    begins: FirstBytes::of(b"< \t\r\n\x0c"),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Types::default())),
     says: &[TYPES],

@@ -22,7 +22,9 @@ pub mod tower;
 use crate::dissect::read::Short;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
-use crate::dissect::{Definition, Example, Input, Opening, Probe, ntlm, rpc_http, text};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Opening, Probe, ntlm, rpc_http, text,
+};
 use crate::model::protocol::Protocol;
 
 /// DCE/RPC, connection-oriented (C706, MS-RPCE).
@@ -38,6 +40,7 @@ pub const CONNECTION: Definition = Definition {
     usual_ports: &[
         135, 1025, 1026, 1027, 49152, 49153, 49154, 49155, 49156, 49157,
     ],
+    begins: FirstBytes::of(&[5]),
     probe,
     follow: Some(|_| Box::new(Connection::default())),
     says: &[ntlm::VERSION],
@@ -66,6 +69,7 @@ pub const DATAGRAM: Definition = Definition {
     protocol: CONNECTIONLESS,
     input: Input::Datagram,
     usual_ports: &[135],
+    begins: FirstBytes::of(&[4]),
     probe: datagram::probe,
     follow: Some(|_| Box::new(datagram::Calls::default())),
     says: &[],

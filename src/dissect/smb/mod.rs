@@ -13,7 +13,7 @@ mod version2;
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, Input, Look, Opening, Role, filled, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Opening, Role, filled, probe_stream,
 };
 use crate::model::protocol::Protocol;
 
@@ -25,6 +25,7 @@ pub const STREAM: Definition = Definition {
     protocol: PROTOCOL,
     input: Input::Stream,
     usual_ports: &[445, 139],
+    begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(session::Session::default())),
     says: clues::ALL,
