@@ -30,7 +30,7 @@ use crate::attribute::label::LabelledFlow;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
 use crate::decode::{Decoder, Undecoded};
-use crate::flow::ended::{EndedFlow, Rank};
+use crate::flow::ended::EndedFlow;
 use crate::flow::key::{self, PARTS};
 use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Held, Outcome as Ended};
 use crate::model::packet::Packet;
@@ -408,7 +408,7 @@ fn collect(
             spent.most = held;
         }
         (batch.findings).sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
-        batch.ended.sort_by(EndedFlow::order);
+        batch.ended.sort_unstable_by(EndedFlow::order);
         batch.findings.into_iter().for_each(|f| collector.learn(f));
         if !label(collector, batch.ended.into_iter(), out) {
             return;
@@ -439,7 +439,7 @@ fn label(
     ended: impl Iterator<Item = EndedFlow>,
     out: &Sender<Vec<LabelledFlow>>,
 ) -> bool {
-    let mut labelled = Vec::new();
+    let mut labelled = Vec::with_capacity(ended.size_hint().0.min(FLOWS_AT_A_TIME));
     for flow in ended {
         collector.ended(flow, &mut |flow| labelled.push(flow));
         let is_enough = labelled.len() >= FLOWS_AT_A_TIME;
@@ -726,24 +726,24 @@ impl Worker {
     fn finish(mut self, answers: &Sender<Answer>) -> Result<(), SendError<Answer>> {
         let mut out = Ended::default();
         let flows = self.held().flows as usize;
-        let mut left: Vec<(Rank, u32, u8)> = Vec::with_capacity(flows);
+        let mut left: Vec<(Timestamp, u32, u8)> = Vec::with_capacity(flows);
         for (number, table) in (0..).zip(&mut self.tables) {
             let slots = table.finish(&mut out).into_iter();
-            left.extend(slots.map(|(rank, slot)| (rank, slot, number)));
+            left.extend(slots.map(|(end, slot)| (end, slot, number)));
         }
         answers.send(Answer::Batch(out, Held::default()))?;
         let table_of = |number: u8| usize::from(number);
         left.sort_unstable_by(|(one, slot, table), (other, its, its_table)| {
             let (table, its_table) = (table_of(*table), table_of(*its_table));
-            let tie = || self.tables[table].tie(*slot, &self.tables[its_table], *its);
-            one.cmp(other).then_with(tie)
+            let order = || self.tables[table].order(*slot, &self.tables[its_table], *its);
+            one.cmp(other).then_with(order)
         });
         let mut chunks = left.chunks(FLOWS_AT_A_TIME);
         loop {
             // Also an empty one: it says that no batch follows.
             let slots = chunks.next().unwrap_or_default().iter();
             let take =
-                |(_, slot, table): &(Rank, u32, u8)| self.tables[table_of(*table)].take(*slot);
+                |(_, slot, table): &(Timestamp, u32, u8)| self.tables[table_of(*table)].take(*slot);
             let flows: Vec<EndedFlow> = slots.map(take).collect();
             let is_last = flows.is_empty();
             answers.send(Answer::Left(flows))?;

@@ -4,8 +4,10 @@
 //! shows itself as something else, or a listener that names another product, takes that ground
 //! away. What a peer says in clear counts before how its packets look.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use crate::attribute::label::{EvidenceKind, Ground};
 use crate::catalog::{Catalog, System, SystemKind};
@@ -94,8 +96,8 @@ type Place = (IpAddr, IpProtocol, u16);
 pub struct Hosts {
     /// The bounds on hosts and listeners are this many times smaller.
     share: usize,
-    hosts: BTreeMap<IpAddr, Vec<Clue>>,
-    listeners: BTreeMap<Place, Listener>,
+    hosts: HashMap<IpAddr, Vec<Clue>, RandomState>,
+    listeners: HashMap<Place, Listener, RandomState>,
     /// Clues that did not fit the bounds.
     pub given_up: u64,
 }
@@ -105,8 +107,8 @@ impl Hosts {
     pub fn with_share(share: usize) -> Hosts {
         Hosts {
             share,
-            hosts: BTreeMap::new(),
-            listeners: BTreeMap::new(),
+            hosts: HashMap::default(),
+            listeners: HashMap::default(),
             given_up: 0,
         }
     }
@@ -125,14 +127,15 @@ impl Hosts {
                     let tells =
                         |system: &&System| *by != client || system.kind != SystemKind::StandsIn;
                     if let Some(system) = sign.system.as_ref().filter(tells) {
-                        let clue = Clue {
-                            system: system.clone(),
+                        let seen = Seen {
+                            system: &system.name,
+                            system_kind: system.kind,
                             weight: Weight::Said,
                             kind: *field,
-                            value: text.chars().take(MAX_VALUE).collect(),
                             frame: evidence.frame,
                         };
-                        self.add(flow.sender(*by).address, clue);
+                        let value = || text.chars().take(MAX_VALUE).collect();
+                        self.add(flow.sender(*by).address, seen, value);
                     }
                     if let (Some(product), true) = (&sign.product, *by != client) {
                         let listener = Listener {
@@ -143,28 +146,26 @@ impl Hosts {
                     }
                 }
                 Claim::Bound(interface) | Claim::BoundInPipe { interface, .. } => {
-                    if let Some(value) = windows_interface(catalog, *interface) {
-                        let clue = Clue {
-                            system: System {
-                                name: "Windows or Samba".to_owned(),
-                                kind: SystemKind::StandsIn,
-                            },
+                    if let Some(name) = windows_interface(catalog, *interface) {
+                        let seen = Seen {
+                            system: "Windows or Samba",
+                            system_kind: SystemKind::StandsIn,
                             weight: Weight::Said,
                             kind: RPC,
-                            value,
                             frame: evidence.frame,
                         };
-                        self.add(server.address, clue);
+                        let value = || name.map_or_else(|| interface.to_string(), str::to_owned);
+                        self.add(server.address, seen, value);
                     }
                 }
                 _ => {}
             }
         }
-        if let Some(clue) = by_ttl(flow, client) {
-            self.add(server.address, clue);
+        if let Some((seen, ttl)) = by_ttl(flow, client) {
+            self.add(server.address, seen, || ttl.to_string());
         }
-        if let Some(clue) = by_options(flow, client) {
-            self.add(server.address, clue);
+        if let Some((seen, options)) = by_options(flow, client) {
+            self.add(server.address, seen, || options.to_string());
         }
     }
 
@@ -200,24 +201,36 @@ impl Hosts {
                 clues,
             })
         });
-        shown.collect()
+        let mut shown: Vec<HostShown> = shown.collect();
+        shown.sort_unstable_by_key(|shown| shown.host);
+        shown
     }
 
-    fn add(&mut self, host: IpAddr, clue: Clue) {
-        if !self.hosts.contains_key(&host) && self.hosts.len() >= MAX_HOSTS / self.share {
+    /// Keeps what a host showed; most hosts show the same again and again.
+    fn add(&mut self, host: IpAddr, seen: Seen, value: impl FnOnce() -> String) {
+        let known = self.hosts.get(&host).map_or(0, Vec::len);
+        if known == 0 && self.hosts.len() >= MAX_HOSTS / self.share {
             self.given_up += 1;
             return;
         }
         let clues = self.hosts.entry(host).or_default();
-        let is_known = (clues.iter()).any(|k| k.kind == clue.kind && k.system == clue.system);
-        if is_known {
+        if clues.iter().any(|clue| seen.is_like(clue)) {
             return;
         }
         if clues.len() >= MAX_CLUES {
             self.given_up += 1;
             return;
         }
-        clues.push(clue);
+        clues.push(Clue {
+            system: System {
+                name: seen.system.to_owned(),
+                kind: seen.system_kind,
+            },
+            weight: seen.weight,
+            kind: seen.kind,
+            value: value(),
+            frame: seen.frame,
+        });
     }
 
     fn listens(&mut self, server: Peer, protocol: IpProtocol, listener: Listener) {
@@ -228,6 +241,23 @@ impl Hosts {
         } else {
             self.given_up += 1;
         }
+    }
+}
+
+/// A [`Clue`] before it is kept, without what was seen.
+struct Seen<'s> {
+    system: &'s str,
+    system_kind: SystemKind,
+    weight: Weight,
+    kind: Field,
+    frame: Frame,
+}
+
+impl Seen<'_> {
+    /// Whether this clue says the same.
+    fn is_like(&self, clue: &Clue) -> bool {
+        let is_its = clue.kind == self.kind && clue.system.kind == self.system_kind;
+        is_its && clue.system.name == self.system
     }
 }
 
@@ -264,34 +294,32 @@ fn best(clues: &[Clue]) -> Option<&Clue> {
     told.or_else(by_interface).or_else(by_looks)
 }
 
-/// The name of an interface that only a service of Windows has.
-fn windows_interface(catalog: &Catalog, interface: Interface) -> Option<String> {
+/// Whether only a service of Windows has this interface: its name, if it has one.
+fn windows_interface(catalog: &Catalog, interface: Interface) -> Option<Option<&str>> {
     let known = catalog.interface(interface, None)?;
     known.service?;
-    Some(known.name.clone().unwrap_or_else(|| interface.to_string()))
+    Some(known.name.as_deref())
 }
 
 /// Windows starts its packets with 128 hops to live, other systems with 64 or 255 (RFC 1700 asks
 /// for 64). What is left of them on the answer to a SYN tells which it was: no path of the Internet
 /// has as many hops as lie between these.
-fn by_ttl(flow: &EndedFlow, client: Direction) -> Option<Clue> {
+fn by_ttl(flow: &EndedFlow, client: Direction) -> Option<(Seen<'static>, u8)> {
     flow.handshake?;
     let ttl = flow.ttl[client.reversed().index()]?;
-    let (name, kind) = match ttl {
+    let (system, system_kind) = match ttl {
         0..=64 => ("another system than Windows", SystemKind::Other),
         65..=128 => ("Windows", SystemKind::Windows),
         129.. => ("another system than Windows", SystemKind::Other),
     };
-    Some(Clue {
-        system: System {
-            name: name.to_owned(),
-            kind,
-        },
+    let seen = Seen {
+        system,
+        system_kind,
         weight: Weight::Looks,
         kind: TTL,
-        value: ttl.to_string(),
         frame: flow.first_frame,
-    })
+    };
+    Some((seen, ttl))
 }
 
 /// The options of answers to a SYN that offers all of them, and who sends them so: Linux puts the
@@ -331,21 +359,19 @@ const STACKS: &[(Option<TcpOptions>, &str, SystemKind)] = {
 };
 
 /// What the order of the options of the first answer looks like.
-fn by_options(flow: &EndedFlow, client: Direction) -> Option<Clue> {
+fn by_options(flow: &EndedFlow, client: Direction) -> Option<(Seen<'static>, TcpOptions)> {
     // Only a connection whose opening says who opened it: the other side has answered.
     let answer = flow.answer.filter(|_| flow.client == Some(client))?;
     let stack = STACKS.iter().find(|(options, ..)| *options == Some(answer));
-    let (_, name, kind) = stack?;
-    Some(Clue {
-        system: System {
-            name: (*name).to_owned(),
-            kind: *kind,
-        },
+    let (_, system, system_kind) = *stack?;
+    let seen = Seen {
+        system,
+        system_kind,
         weight: Weight::Glance,
         kind: OPTIONS,
-        value: answer.to_string(),
         frame: flow.first_frame,
-    })
+    };
+    Some((seen, answer))
 }
 
 #[cfg(test)]

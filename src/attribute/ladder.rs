@@ -689,7 +689,13 @@ fn fits(known: &PortUse, spoken: Option<Protocol>) -> bool {
 }
 
 fn listener_text(listener: Peer, protocol: IpProtocol) -> String {
-    format!("{}/{protocol}", listener.port)
+    let mut text = itoa::Buffer::new().format(listener.port).to_owned();
+    text.push('/');
+    match protocol.name() {
+        Some(name) => text.push_str(name),
+        None => text.push_str(&protocol.to_string()),
+    }
+    text
 }
 
 /// Whether an endpoint that `host` named is another host's.

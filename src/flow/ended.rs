@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thin_vec::ThinVec;
+
 use crate::model::evidence::{Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};
 use crate::model::packet::Frame;
@@ -78,7 +80,7 @@ pub struct EndedFlow {
     /// The TCP options of the first SYN-ACK.
     pub answer: Option<TcpOptions>,
     /// What its payload proved, in the order of the frames; bounded.
-    pub evidence: Vec<Evidence>,
+    pub evidence: ThinVec<Evidence>,
 }
 
 /// Where a flow stands among others that end with it. Only flows of one frame, one in the other,

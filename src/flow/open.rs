@@ -1,8 +1,11 @@
 //! A flow that is going on: what each packet changes, and what is learned from its payload.
 
 use std::cmp::Ordering;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
+
+use thin_vec::ThinVec;
 
 use crate::dissect::Input;
 use crate::flow::ended::{EndedFlow, Rank, State};
@@ -12,7 +15,7 @@ use crate::flow::talk::{Interest, Talk};
 use crate::flow::tcp::{Opening, TcpLife};
 use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Tunnel};
-use crate::model::packet::{Frame, Packet, Part, TcpHeader};
+use crate::model::packet::{CaptureId, Frame, Packet, Part, TcpHeader};
 use crate::model::time::Timestamp;
 
 /// UDP has no close; Windows clients repeat themselves well within this.
@@ -38,7 +41,7 @@ pub(super) const CLOSED: usize = 3;
 pub(super) const SILENCES: [Duration; 4] = [SILENCE, TCP_SILENCE, SYN_SILENCE, CLOSED_SILENCE];
 
 /// A flow that is going on. With a million flows each of them is out of the cache, so what every
-/// packet needs lies in the first two lines of it, and what few need behind them.
+/// packet needs lies in the first two lines of it, and what few need in a third.
 #[repr(C, align(64))]
 pub(super) struct OpenFlow {
     hot: Hot,
@@ -58,6 +61,10 @@ struct Hot {
     /// Tells it from the flows that had its slot before.
     serial: u32,
     tcp: TcpLife,
+    /// The capture of the first packet. What follows is not every packet's, but has room here.
+    first_capture: CaptureId,
+    /// Time to live of the first packet of each direction; one of zero tells nothing.
+    ttl: [Option<NonZeroU8>; 2],
     /// Which way its first packet went.
     forward: Way,
     in_tunnel: bool,
@@ -101,18 +108,41 @@ impl Ear {
 
 /// What a flow's packets seldom need.
 struct Rest {
-    tunnel: Option<Arc<Tunnel>>,
-    first_frame: Frame,
+    /// The number of the first packet's frame.
+    first_number: u64,
     opening: Opening,
-    /// When each direction first had payload, and how soon the other side's came after that: what
-    /// `Hot` says they have had.
-    first_payload: [Timestamp; 2],
-    response_nanos: [u64; 2],
-    evidence: Vec<Evidence>,
-    /// Of GRE the key, of ESP and AH the security parameters index of the first packet.
+    /// When each direction first had payload, and once it was answered with some, how soon: as `Hot`
+    /// says.
+    payload: [PayloadTime; 2],
+    evidence: ThinVec<Evidence>,
+    beside: Option<Box<Beside>>,
+}
+
+/// When a direction first had payload, or how many nanoseconds later that was answered.
+#[derive(Clone, Copy, Default)]
+struct PayloadTime(i64);
+
+/// What few flows have: tags and tunnels of their first packet.
+#[derive(Clone, PartialEq, Eq)]
+struct Beside {
+    tunnel: Option<Arc<Tunnel>>,
+    /// Of GRE the key, of ESP and AH the security parameters index.
     key_or_index: Option<u32>,
     vlan: Option<u16>,
-    ttl: [Option<u8>; 2],
+}
+
+impl Beside {
+    /// What a packet has of it, if it has any.
+    fn of(packet: &Packet) -> Option<Box<Beside>> {
+        let key_or_index = packet.spi.or(packet.gre_key);
+        let has_any = packet.tunnel.is_some() || key_or_index.is_some() || packet.vlan.is_some();
+        let beside = || Beside {
+            tunnel: packet.tunnel.clone(),
+            key_or_index,
+            vlan: packet.vlan,
+        };
+        has_any.then(beside).map(Box::new)
+    }
 }
 
 /// What a table lets its flows have.
@@ -142,17 +172,15 @@ impl OpenFlow {
             was_answered: [false; 2],
             from_start: (packet.tcp.as_ref()).is_none_or(|tcp| tcp.has(TcpHeader::SYN)),
             asked: None,
+            first_capture: packet.frame.capture,
+            ttl: [None; 2],
         };
         let rest = Rest {
-            tunnel: packet.tunnel.clone(),
-            first_frame: packet.frame,
+            first_number: packet.frame.number,
             opening: Opening::default(),
-            first_payload: [Timestamp::default(); 2],
-            response_nanos: [0; 2],
-            evidence: Vec::new(),
-            key_or_index: packet.spi.or(packet.gre_key),
-            vlan: packet.vlan,
-            ttl: [None; 2],
+            payload: [PayloadTime::default(); 2],
+            evidence: ThinVec::new(),
+            beside: Beside::of(packet),
         };
         OpenFlow { hot, rest }
     }
@@ -166,7 +194,20 @@ impl OpenFlow {
     pub fn is_of(&self, key: &FlowKey, packet: &Packet) -> bool {
         self.hot.key == *key
             && self.hot.in_tunnel == packet.tunnel.is_some()
-            && (!self.hot.in_tunnel || self.rest.tunnel == packet.tunnel)
+            && (!self.hot.in_tunnel || self.tunnel() == packet.tunnel.as_ref())
+    }
+
+    /// The tunnel that it runs in.
+    fn tunnel(&self) -> Option<&Arc<Tunnel>> {
+        self.rest.beside.as_ref()?.tunnel.as_ref()
+    }
+
+    /// The frame of its first packet.
+    fn first_frame(&self) -> Frame {
+        Frame {
+            capture: self.hot.first_capture,
+            number: self.rest.first_number,
+        }
     }
 
     /// Which way a packet of this flow goes.
@@ -213,18 +254,18 @@ impl OpenFlow {
         self.hot.end.after(SILENCES[self.queue()])
     }
 
-    /// Where it stands among flows that end together.
-    pub fn rank(&self) -> Rank {
-        Rank {
-            end: self.hot.end,
-            first_frame: self.rest.first_frame,
-        }
+    /// Its order beside another flow, as [`EndedFlow::order`] has it.
+    pub fn order(&self, other: &OpenFlow) -> Ordering {
+        let ranks = self.rank().cmp(&other.rank());
+        (ranks.then_with(|| self.tuple().cmp(&other.tuple())))
+            .then_with(|| self.tunnel().cmp(&other.tunnel()))
     }
 
-    /// Its order beside a flow of the same rank: as [`EndedFlow::order`] has it.
-    pub fn tie(&self, other: &OpenFlow) -> Ordering {
-        let tuples = self.tuple().cmp(&other.tuple());
-        tuples.then_with(|| self.rest.tunnel.cmp(&other.rest.tunnel))
+    fn rank(&self) -> Rank {
+        Rank {
+            end: self.hot.end,
+            first_frame: self.first_frame(),
+        }
     }
 
     /// The five-tuple of its first packet.
@@ -236,7 +277,8 @@ impl OpenFlow {
     pub fn count(&mut self, way: Direction, packet: &Packet) {
         let hot = &mut self.hot;
         if hot.packets[way.index()] == 0 {
-            self.rest.ttl[way.index()].get_or_insert(packet.ttl);
+            let ttl = &mut hot.ttl[way.index()];
+            *ttl = ttl.or(NonZeroU8::new(packet.ttl));
         }
         // A datagram is one packet in however many parts, as in tshark's conversations. Where all
         // that was seen are later parts, which can be without ports only, they are one too.
@@ -264,11 +306,13 @@ impl OpenFlow {
         let (way, back) = (way.index(), way.reversed().index());
         if !had_payload[way] {
             had_payload[way] = true;
-            self.rest.first_payload[way] = now;
+            self.rest.payload[way] = PayloadTime(now.nanos());
         }
         if had_payload[back] && !was_answered[back] {
             was_answered[back] = true;
-            self.rest.response_nanos[back] = now.nanos_since(self.rest.first_payload[back]);
+            let first = Timestamp::from_nanos(self.rest.payload[back].0.into());
+            let later = i64::try_from(now.nanos_since(first)).unwrap_or(i64::MAX);
+            self.rest.payload[back] = PayloadTime(later);
         }
     }
 
@@ -417,7 +461,7 @@ impl OpenFlow {
                 findings.push(Finding {
                     tuple: self.tuple(),
                     client: self.client(),
-                    tunnel: self.rest.tunnel.clone(),
+                    tunnel: self.tunnel().cloned(),
                     evidence: evidence.clone(),
                 });
             }
@@ -460,28 +504,31 @@ impl OpenFlow {
             None if self.is_tcp() => self.hot.tcp.after_silence(),
             None => State::Idle,
         };
-        let (client, tuple) = (self.client(), self.tuple());
+        let (client, tuple, first_frame) = (self.client(), self.tuple(), self.first_frame());
         let OpenFlow { hot, rest } = self;
         let response = |way: usize| {
-            (hot.was_answered[way]).then(|| Duration::from_nanos(rest.response_nanos[way]))
+            let later = rest.payload[way].0.unsigned_abs();
+            (hot.was_answered[way]).then(|| Duration::from_nanos(later))
         };
+        let beside = rest.beside.as_deref();
+        let key_or_index = beside.and_then(|beside| beside.key_or_index);
         let is_gre = tuple.protocol == IpProtocol::GRE;
         EndedFlow {
             client,
             handshake: rest.opening.handshake(),
             tuple,
-            first_frame: rest.first_frame,
+            first_frame,
             start: hot.start,
             end: hot.end,
             packets: hot.packets,
             bytes: hot.bytes,
             state,
             response: [response(0), response(1)],
-            vlan: rest.vlan,
-            tunnel: rest.tunnel,
-            spi: rest.key_or_index.filter(|_| !is_gre),
-            gre_key: rest.key_or_index.filter(|_| is_gre),
-            ttl: rest.ttl,
+            vlan: beside.and_then(|beside| beside.vlan),
+            spi: key_or_index.filter(|_| !is_gre),
+            gre_key: key_or_index.filter(|_| is_gre),
+            ttl: hot.ttl.map(|ttl| ttl.map(NonZeroU8::get)),
+            tunnel: rest.beside.and_then(|beside| beside.tunnel),
             answer: rest.opening.answer(),
             evidence: rest.evidence,
         }
@@ -501,8 +548,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_packet_needs_fits_two_cache_lines_and_the_rest_two_more() {
+    fn what_every_packet_needs_fits_two_cache_lines_and_the_rest_one_more() {
         assert_eq!(size_of::<Hot>(), 128);
-        assert_eq!(size_of::<Option<OpenFlow>>(), 256);
+        assert_eq!(size_of::<Option<OpenFlow>>(), 192);
+        assert!(Ear::BYTES <= 128, "{}", Ear::BYTES);
     }
 }

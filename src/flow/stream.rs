@@ -26,11 +26,18 @@ pub enum Piece<'a> {
 pub struct Stream {
     /// The sequence number expected next; none before the first segment.
     next: Option<u32>,
-    /// Segments behind a hole, by their distance from where the stream began.
-    waiting: BTreeMap<u64, Segment>,
-    waiting_bytes: usize,
     /// How far `next` is from where the stream began: sequence numbers wrap, this does not.
     position: u64,
+    /// What few streams have: segments behind a hole. None where there are none.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// Segments behind a hole.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By their distance from where the stream began.
+    segments: BTreeMap<u64, Segment>,
+    bytes: usize,
 }
 
 /// A segment that waits: its captured bytes, and how many more were on the wire.
@@ -38,6 +45,12 @@ pub struct Stream {
 struct Segment {
     bytes: Vec<u8>,
     missing: u32,
+}
+
+impl Waiting {
+    fn is_too_much(&self) -> bool {
+        self.bytes > MAX_WAITING || self.segments.len() > MAX_WAITING_SEGMENTS
+    }
 }
 
 impl Stream {
@@ -66,7 +79,7 @@ impl Stream {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         match u32::try_from(ahead) {
-            Ok(0) if self.waiting.is_empty() => self.give(bytes, missing, out),
+            Ok(0) if self.waiting.is_none() => self.give(bytes, missing, out),
             Ok(ahead) => {
                 self.wait(self.position + u64::from(ahead), bytes, missing);
                 self.drain(out);
@@ -83,7 +96,7 @@ impl Stream {
                 }
             }
         }
-        while self.waiting_bytes > MAX_WAITING || self.waiting.len() > MAX_WAITING_SEGMENTS {
+        while self.waiting.as_ref().is_some_and(|w| w.is_too_much()) {
             self.skip_hole(out);
         }
     }
@@ -96,24 +109,27 @@ impl Stream {
             return;
         };
         let limit = self.position + u64::from(ahead);
-        while let Some((&first, _)) = self.waiting.first_key_value() {
-            if first >= limit {
-                break;
-            }
+        while self.first_waiting().is_some_and(|first| first < limit) {
             self.skip_hole(out);
         }
     }
 
     /// Gives what still waits, each hole said aloud: the flow has ended.
     pub fn flush(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
-        while !self.waiting.is_empty() {
+        while self.waiting.is_some() {
             self.skip_hole(out);
         }
     }
 
     /// How many bytes wait behind a hole.
     pub fn waiting(&self) -> usize {
-        self.waiting_bytes
+        self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
+    }
+
+    /// Where the first segment behind a hole begins.
+    fn first_waiting(&self) -> Option<u64> {
+        let (first, _) = self.waiting.as_ref()?.segments.first_key_value()?;
+        Some(*first)
     }
 
     fn give(&mut self, bytes: &[u8], missing: u32, out: &mut dyn FnMut(Piece<'_>)) {
@@ -132,22 +148,18 @@ impl Stream {
         if bytes.is_empty() && missing == 0 {
             return;
         }
-        let known = self.waiting.get(&at).map_or(0, |known| known.bytes.len());
-        if bytes.len() > known || !self.waiting.contains_key(&at) {
-            self.waiting_bytes += bytes.len() - known;
+        let waiting = self.waiting.get_or_insert_default();
+        let known = waiting.segments.get(&at).map(|known| known.bytes.len());
+        if known.is_none_or(|known| bytes.len() > known) {
+            waiting.bytes += bytes.len() - known.unwrap_or(0);
             let bytes = bytes.to_vec();
-            self.waiting.insert(at, Segment { bytes, missing });
+            waiting.segments.insert(at, Segment { bytes, missing });
         }
     }
 
     /// Gives the waiting segments that are in order by now.
     fn drain(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
-        while let Some(entry) = self.waiting.first_entry() {
-            if *entry.key() > self.position {
-                break;
-            }
-            let (at, segment) = entry.remove_entry();
-            self.waiting_bytes -= segment.bytes.len();
+        while let Some((at, segment)) = self.take_waiting() {
             let known = (self.position - at) as usize;
             let whole = segment.bytes.len() + segment.missing as usize;
             if known >= whole {
@@ -158,9 +170,24 @@ impl Stream {
         }
     }
 
+    /// Takes out the first waiting segment, and where it begins, if no hole is before it.
+    fn take_waiting(&mut self) -> Option<(u64, Segment)> {
+        let waiting = self.waiting.as_mut()?;
+        let first = waiting.segments.first_entry()?;
+        if *first.key() > self.position {
+            return None;
+        }
+        let (at, segment) = first.remove_entry();
+        waiting.bytes -= segment.bytes.len();
+        if waiting.segments.is_empty() {
+            self.waiting = None;
+        }
+        Some((at, segment))
+    }
+
     /// Gives up the hole before the first waiting segment.
     fn skip_hole(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
-        let Some((&first, _)) = self.waiting.first_key_value() else {
+        let Some(first) = self.first_waiting() else {
             return;
         };
         let hole = first.saturating_sub(self.position);

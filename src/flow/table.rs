@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::flow::ended::{EndedFlow, Rank, State};
+use crate::flow::ended::{EndedFlow, State};
 use crate::flow::index::Index;
 use crate::flow::key::{FlowKey, Way};
 use crate::flow::open::{Allowance, CLOSED, Ear, OpenFlow, SILENCES, TooMany};
@@ -245,23 +245,22 @@ impl FlowTable {
     }
 
     /// The capture is over: what payload still proves goes to `out`. Gives back which flows are
-    /// left, each to be [taken](FlowTable::take) once.
-    pub fn finish(&mut self, out: &mut Outcome) -> Vec<(Rank, u32)> {
+    /// left, each to be [taken](FlowTable::take) once, and when their last packets were captured.
+    pub fn finish(&mut self, out: &mut Outcome) -> Vec<(Timestamp, u32)> {
         // There are many flows now in other places at once; these are not needed any more.
         self.index = Index::default();
         self.queues = Default::default();
         (self.flows.used().into_iter())
             .map(|slot| {
                 self.stop_listening(slot, out);
-                (self.flow(slot).rank(), slot)
+                (self.flow(slot).end(), slot)
             })
             .collect()
     }
 
-    /// How the flow in `slot` is to be ordered beside one in `its` slot of another table, where
-    /// their ranks are the same.
-    pub fn tie(&self, slot: u32, other: &FlowTable, its: u32) -> Ordering {
-        self.flow(slot).tie(other.flow(its))
+    /// How the flow in `slot` is to be ordered beside one in `its` slot of another table.
+    pub fn order(&self, slot: u32, other: &FlowTable, its: u32) -> Ordering {
+        self.flow(slot).order(other.flow(its))
     }
 
     /// Takes out a flow that the end of the capture has left, as it stands.

@@ -41,17 +41,24 @@ enum Stage {
     Mistaken,
 }
 
-/// What was heard while the probes want more.
+/// What was heard so far.
 #[derive(Default)]
 struct Heard {
-    first: [Vec<u8>; 2],
-    /// In which order it came: direction and number of bytes.
-    order: Vec<(Direction, usize)>,
+    /// What the probes want more of; most know at once, and nothing is kept.
+    kept: Option<Box<Kept>>,
     tries: u32,
     /// Which sides have been heard at all.
     sides: [bool; 2],
     /// Some of the stream was not captured: what follows may begin anywhere.
     lost: bool,
+}
+
+/// The first bytes of each side, kept while the probes want more.
+#[derive(Default)]
+struct Kept {
+    first: [Vec<u8>; 2],
+    /// In which order they came: direction and number of bytes.
+    order: Vec<(Direction, usize)>,
 }
 
 /// Whether anything more is to be learned from a flow.
@@ -152,9 +159,9 @@ impl Talk {
     /// more, in its dissector, and for itself.
     pub fn kept(&self) -> usize {
         /// What following any flow takes.
-        const ITSELF: usize = 1024;
+        const ITSELF: usize = 512;
         let stage = match &self.stage {
-            Stage::Probing(heard) => heard.first.iter().map(Vec::len).sum(),
+            Stage::Probing(heard) => heard.kept(),
             Stage::Following(dissector) => dissector.kept(),
             Stage::Done | Stage::Mistaken => 0,
         };
@@ -251,7 +258,7 @@ impl Stage {
     fn gap(&mut self, from: Direction, missing: u64) {
         match self {
             Stage::Probing(heard) => {
-                heard.forget();
+                heard.kept = None;
                 heard.lost = true;
             }
             Stage::Following(dissector) => dissector.gap(from, Some(missing)),
@@ -272,11 +279,15 @@ impl Heard {
         self.tries += 1;
         self.sides[from.index()] = true;
         let fresh = &bytes[..bytes.len().min(OPENING_BYTES)];
-        let waits = self.order.iter().any(|(direction, _)| *direction == from);
-        if waits {
-            self.first[from.index()].extend_from_slice(fresh);
+        let waits = self.kept.as_deref().is_some_and(|kept| kept.has(from));
+        if waits && let Some(kept) = &mut self.kept {
+            kept.first[from.index()].extend_from_slice(fresh);
         }
-        let mut sides = [&self.first[0][..], &self.first[1][..]];
+        let first = |side: usize| match &self.kept {
+            Some(kept) => &kept.first[side][..],
+            None => &[],
+        };
+        let mut sides = [first(0), first(1)];
         if !waits {
             sides[from.index()] = fresh;
         }
@@ -293,53 +304,62 @@ impl Heard {
                     Some(follow) => Stage::Following(follow(&opening)),
                     None => Stage::Done,
                 };
-                if waits {
+                if waits && let Some(kept) = &mut self.kept {
                     // The replay adds `bytes` itself.
-                    let kept = self.first[from.index()].len() - fresh.len();
-                    self.first[from.index()].truncate(kept);
+                    let len = kept.first[from.index()].len() - fresh.len();
+                    kept.first[from.index()].truncate(len);
                 }
                 return Verdict::Known(definition.protocol, client, next);
             }
             Recognised::NotYet if context.input == Input::Stream => {
+                let kept = self.kept.get_or_insert_default();
                 if !waits {
-                    self.first[from.index()].extend_from_slice(fresh);
+                    kept.first[from.index()].extend_from_slice(fresh);
                 }
-                self.order.push((from, fresh.len()));
-                if self.first[from.index()].len() > OPENING_BYTES || fresh.len() < bytes.len() {
+                kept.order.push((from, fresh.len()));
+                if kept.first[from.index()].len() > OPENING_BYTES || fresh.len() < bytes.len() {
                     return Verdict::GiveUp;
                 }
             }
-            Recognised::NotYet | Recognised::Unknown => self.forget(),
+            // It led nowhere: the next bytes are looked at by themselves.
+            Recognised::NotYet | Recognised::Unknown => self.kept = None,
         }
         let max_tries = match context.input {
             Input::Stream => MAX_TRIES,
             Input::Datagram => MAX_DATAGRAMS,
         };
         // Nobody knows how this stream began, on either side: nobody will know how it goes on.
-        let is_strange = opening_is_known && self.order.is_empty() && self.sides == [true, true];
+        let is_strange = opening_is_known && self.kept.is_none() && self.sides == [true, true];
         match is_strange || self.tries >= max_tries {
             true => Verdict::GiveUp,
             false => Verdict::Undecided,
         }
     }
 
+    /// How many bytes are kept.
+    fn kept(&self) -> usize {
+        let kept = |kept: &Kept| size_of::<Kept>() + kept.first.iter().map(Vec::len).sum::<usize>();
+        self.kept.as_deref().map_or(0, kept)
+    }
+
     /// Gives what was kept in the order in which it came, and `bytes` last.
     fn replay(&self, from: Direction, bytes: &[u8], mut feed: impl FnMut(Direction, &[u8])) {
-        let mut at = [0, 0];
-        for &(direction, len) in &self.order {
-            let start = at[direction.index()];
-            at[direction.index()] += len;
-            feed(
-                direction,
-                &self.first[direction.index()][start..start + len],
-            );
+        if let Some(kept) = &self.kept {
+            let mut left = [&kept.first[0][..], &kept.first[1][..]];
+            for &(direction, len) in &kept.order {
+                let side = &mut left[direction.index()];
+                let (next, rest) = side.split_at(len);
+                *side = rest;
+                feed(direction, next);
+            }
         }
         feed(from, bytes);
     }
+}
 
-    /// What was heard led nowhere: the next bytes are looked at by themselves.
-    fn forget(&mut self) {
-        self.first.iter_mut().for_each(Vec::clear);
-        self.order.clear();
+impl Kept {
+    /// Whether anything of this side is kept.
+    fn has(&self, side: Direction) -> bool {
+        self.order.iter().any(|(direction, _)| *direction == side)
     }
 }

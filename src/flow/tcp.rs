@@ -29,6 +29,9 @@ pub struct TcpLife {
 /// What a connection's opening tells beside: segments after it do not need it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opening {
+    /// Nanoseconds: when the SYN was sent, or how much later its answer was acknowledged, as
+    /// `handshake` says. Apart from it they take less room, of which each flow has little.
+    nanos: i64,
     handshake: Handshake,
     /// The sequence number with which each direction's bytes begin, where its SYN was seen.
     begins: [u32; 2],
@@ -40,19 +43,15 @@ pub struct Opening {
 enum Handshake {
     #[default]
     Unseen,
-    /// When the SYN was sent.
-    Asked(Timestamp),
-    /// How many nanoseconds later its answer was acknowledged.
-    Took(u64),
+    Asked,
+    Took,
 }
 
 impl Opening {
     /// From SYN to the ACK that answers the SYN-ACK.
     pub fn handshake(&self) -> Option<Duration> {
-        match self.handshake {
-            Handshake::Took(nanos) => Some(Duration::from_nanos(nanos)),
-            _ => None,
-        }
+        let took = || Duration::from_nanos(self.nanos.unsigned_abs());
+        matches!(self.handshake, Handshake::Took).then(took)
     }
 
     /// The sequence number with which the bytes of each direction begin, where that was seen.
@@ -74,8 +73,10 @@ impl Opening {
     }
 
     fn end_handshake(&mut self, now: Timestamp) {
-        if let Handshake::Asked(asked) = self.handshake {
-            self.handshake = Handshake::Took(now.nanos_since(asked));
+        if matches!(self.handshake, Handshake::Asked) {
+            let asked = Timestamp::from_nanos(self.nanos.into());
+            self.nanos = i64::try_from(now.nanos_since(asked)).unwrap_or(i64::MAX);
+            self.handshake = Handshake::Took;
         }
     }
 }
@@ -145,7 +146,8 @@ impl TcpLife {
             self.opener = Some(way);
             self.sequence = tcp.sequence;
             self.timing = true;
-            opening.handshake = Handshake::Asked(now);
+            opening.handshake = Handshake::Asked;
+            opening.nanos = now.nanos();
         }
     }
 

@@ -130,22 +130,18 @@ fn array<T>(line: &mut Vec<u8>, items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
     line.push(b']');
 }
 
-/// Which bytes stand for themselves in a JSON string, and are safe wherever they are shown.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b' ' as usize;
-    while byte <= b'~' as usize {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
+/// Whether every byte stands for itself in a JSON string, and is safe wherever it is shown. Looks at
+/// all of them, so that the processor may look at many at once.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.bytes().fold(true, |all, byte| all & is_plain(byte))
+}
 
 /// Appends a JSON string (RFC 8259 7). What is unsafe on a terminal is written as `\uXXXX`: the
 /// reader of the JSON gets the same text, and a terminal nothing to act on.
 fn string(line: &mut Vec<u8>, text: &str) {
     line.push(b'"');
-    match text.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+    match is_plain(text) {
         true => line.extend_from_slice(text.as_bytes()),
         false => text.chars().for_each(|c| character(line, c)),
     }

@@ -64,7 +64,7 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         gre_key: None,
         ttl: [Some(128), Some(64)],
         answer: None,
-        evidence: Vec::new(),
+        evidence: Default::default(),
     };
     let label = Label {
         service: None,

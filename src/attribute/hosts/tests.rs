@@ -173,24 +173,28 @@ fn hosts_clues_and_listeners_are_bounded_and_the_rest_counted() {
         capture: CaptureId(0),
         number: 1,
     };
-    let clue = |number: u32| Clue {
-        system: System::named(&number.to_string()),
-        weight: Weight::Said,
-        kind: Field::new(&["k", "k"]),
-        value: String::new(),
-        frame,
+    let show = |hosts: &mut Hosts, host: IpAddr, system: u32| {
+        let system = System::named(&system.to_string());
+        let seen = Seen {
+            system: &system.name,
+            system_kind: system.kind,
+            weight: Weight::Said,
+            kind: Field::new(&["k", "k"]),
+            frame,
+        };
+        hosts.add(host, seen, String::new);
     };
     let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from(number));
     let mut hosts = Hosts::with_share(1);
     for number in 0..MAX_CLUES as u32 + 3 {
-        hosts.add(address(0), clue(number));
+        show(&mut hosts, address(0), number);
     }
     assert_eq!(
         (hosts.clues(address(0)).len(), hosts.given_up),
         (MAX_CLUES, 3)
     );
     for number in 0..MAX_HOSTS as u32 + 2 {
-        hosts.add(address(number), clue(0));
+        show(&mut hosts, address(number), 0);
     }
     assert_eq!((hosts.hosts.len(), hosts.given_up), (MAX_HOSTS, 5));
     for number in 0..MAX_LISTENERS as u32 + 4 {

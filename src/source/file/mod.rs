@@ -163,7 +163,7 @@ impl FileReader {
 
     /// The next records, in the order of the file, all in one block; `None` at its end or fault.
     pub(super) fn next(&mut self) -> Option<Records> {
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(MAX_RECORDS);
         while self.over.is_none() && records.len() < MAX_RECORDS {
             // A block that is read in parts begins where its first part did.
             if self.pass == 0 && self.format.may_end() {
