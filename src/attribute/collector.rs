@@ -4,7 +4,7 @@
 //! and after; so a flow that nothing explains yet is held back to the end of the input, within a
 //! bound.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::iter;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::attribute::label::{Label, LabelledFlow};
 use crate::attribute::ladder::Ladder;
 use crate::attribute::networks::Networks;
 use crate::attribute::server;
+use crate::attribute::waiting::Waiting;
 use crate::catalog::Catalog;
 use crate::dissect::Role;
 use crate::flow::ended::{EndedFlow, State};
@@ -62,9 +63,7 @@ pub struct Collector<'a> {
     /// Lessons from more tunnels than have a map.
     unplaced: u64,
     hold: Hold,
-    held: VecDeque<EndedFlow>,
-    /// The claims of those flows.
-    held_claims: usize,
+    held: Waiting,
     /// Flows that were labelled before the end, because too many were held.
     released: u64,
     next_id: u64,
@@ -79,8 +78,7 @@ impl<'a> Collector<'a> {
             realms: BTreeMap::new(),
             unplaced: 0,
             hold,
-            held: VecDeque::new(),
-            held_claims: 0,
+            held: Waiting::default(),
             released: 0,
             next_id: 1,
         }
@@ -188,9 +186,8 @@ impl<'a> Collector<'a> {
             self.released += 1;
             return self.release(flow, out);
         }
-        self.held_claims += weight(&flow);
-        self.held.push_back(flow);
-        while self.held.len() > MAX_HELD || self.held_claims > MAX_HELD_CLAIMS {
+        self.held.push(flow);
+        while self.held.len() > MAX_HELD || self.held.claims() > MAX_HELD_CLAIMS {
             self.released += 1;
             self.release_one(out);
         }
@@ -260,11 +257,9 @@ impl<'a> Collector<'a> {
     }
 
     fn release_one(&mut self, out: &mut dyn FnMut(LabelledFlow)) {
-        let Some(flow) = self.held.pop_front() else {
-            return;
-        };
-        self.held_claims -= weight(&flow);
-        self.release(flow, out);
+        if let Some(flow) = self.held.pop() {
+            self.release(flow, out);
+        }
     }
 
     /// Labels a flow by what is known now.
@@ -291,11 +286,6 @@ fn sides(tuple: &FiveTuple, client: Direction) -> (Peer, Peer) {
         Direction::Forward => (tuple.source, tuple.destination),
         Direction::Reverse => (tuple.destination, tuple.source),
     }
-}
-
-/// What the claims of a flow weigh.
-fn weight(flow: &EndedFlow) -> usize {
-    flow.evidence.iter().map(|known| known.claim.weight()).sum()
 }
 
 /// The map that holds for what runs in this tunnel; none where there are too many.

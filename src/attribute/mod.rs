@@ -15,3 +15,4 @@ pub mod pipes;
 mod samples;
 pub mod server;
 mod signs;
+mod waiting;
