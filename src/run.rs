@@ -1,4 +1,5 @@
-//! The threads, their channels, the end. The only file that spawns, and that reads the clock.
+//! The threads, their channels, the end. Only here and in [`live`] are threads spawned and is the
+//! clock read.
 //!
 //! One reader decodes and deals packets out, workers own the flows, the collector owns the endpoint
 //! map and labels, and the thread that called hands every flow to the caller's sink in one order:
@@ -18,10 +19,9 @@ use std::iter::{self, Peekable};
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicBool};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::vec::IntoIter;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, bounded};
+use crossbeam_channel::{Receiver, SendError, Sender, bounded};
 
 use crate::attribute::collector::{Collector, Hold};
 use crate::attribute::endpoint_row::EndpointRow;
@@ -35,10 +35,11 @@ use crate::flow::key::{self, PARTS};
 use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Held, Outcome as Ended};
 use crate::model::packet::Packet;
 use crate::model::time::Timestamp;
-use crate::source::block::{Block, Pool, Records};
-use crate::source::device::{Device, DeviceError, DeviceStats};
+use crate::source::block::{Block, Records};
 use crate::source::files::{Files, Progress};
 use crate::stats::Stats;
+
+pub mod live;
 
 /// Batches on their way to one worker, and answers on their way back. A few keep both sides busy
 /// while one waits; each holds its blocks, so more would only cost memory.
@@ -63,13 +64,6 @@ const MAX_CLAIMS: usize = 500_000;
 /// How many packets ahead a worker looks for their flows: more than the processor can wait for at
 /// once, few enough to stay in its first cache.
 const AHEAD: usize = 32;
-
-/// How often silent devices let flows end.
-const TICK: Duration = Duration::from_millis(500);
-
-/// How long the kernel is read empty after a live run is over, at the most: a busy device never
-/// runs dry. What is there after that is counted, for as long again.
-const LAST_ORDERS: Duration = Duration::from_secs(1);
 
 /// How a run goes.
 pub struct Settings {
@@ -156,129 +150,6 @@ pub fn files(
     };
     let collector = Collector::new(catalog, &settings.networks, Hold::ToTheEnd);
     run(read, collector, settings, take)
-}
-
-/// When a live run ends by itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Limits {
-    /// After this many packets.
-    pub packets: Option<u64>,
-    /// After this long.
-    pub duration: Option<Duration>,
-}
-
-/// Labels the flows of live devices, each as it ends, until a limit is reached, `stop` is set or no
-/// device is left. What the kernel still holds then is labelled as well. Beside the outcome: what
-/// ended devices before their time.
-pub fn devices(
-    devices: Vec<Device>,
-    limits: Limits,
-    catalog: &Catalog,
-    settings: &Settings,
-    stop: &AtomicBool,
-    take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
-) -> (Outcome, Vec<DeviceError>) {
-    let mut failed = Vec::new();
-    let failures = &mut failed;
-    let read = move |deal: &mut Dealer| {
-        let live = Live {
-            over: AtomicBool::new(false),
-            stop,
-            deadline: limits.duration.map(|duration| Instant::now() + duration),
-        };
-        thread::scope(|scope| {
-            let (send, records) = bounded(IN_FLIGHT);
-            let captures: Vec<_> = (devices.into_iter())
-                .map(|device| {
-                    let (live, send) = (&live, send.clone());
-                    scope.spawn(move || live.capture(device, &send))
-                })
-                .collect();
-            drop(send);
-            deal.live(&records, limits.packets);
-            live.over.store(true, atomic::Ordering::Relaxed);
-            drop(records);
-            let mut came = 0;
-            for capture in captures {
-                let (device, result) = capture.join().expect("a capture thread does not panic");
-                deal.stats.dropped_by_kernel += device.dropped_by_kernel;
-                deal.stats.dropped_by_device += device.dropped_by_device;
-                came += device.frames;
-                failures.extend(result.err());
-            }
-            deal.stats.unread = came - deal.stats.captured;
-        });
-    };
-    let collector = Collector::new(catalog, &settings.networks, Hold::Never);
-    (run(read, collector, settings, take), failed)
-}
-
-/// What the capture threads of a live run watch.
-struct Live<'a> {
-    /// No more packets are wanted.
-    over: AtomicBool,
-    /// The user has had enough.
-    stop: &'a AtomicBool,
-    deadline: Option<Instant>,
-}
-
-impl Live<'_> {
-    /// Reads a device until the run is over, and then what the kernel still holds.
-    fn capture(
-        &self,
-        mut device: Device,
-        send: &Sender<Records>,
-    ) -> (DeviceStats, Result<(), DeviceError>) {
-        let pool = Pool::default();
-        let result = self.deliver(&mut device, &pool, send);
-        if result.is_ok() {
-            count_the_rest(&mut device, &pool);
-        }
-        (device.stats(), result)
-    }
-
-    /// Hands on what comes, until nobody takes it, or the run is over and nothing comes any more.
-    fn deliver(
-        &self,
-        device: &mut Device,
-        pool: &Pool,
-        send: &Sender<Records>,
-    ) -> Result<(), DeviceError> {
-        let mut last_orders = None;
-        loop {
-            if self.is_over() {
-                let end = *last_orders.get_or_insert_with(|| Instant::now() + LAST_ORDERS);
-                if Instant::now() >= end {
-                    return Ok(());
-                }
-            }
-            let Some(records) = device.next(pool)? else {
-                if last_orders.is_some() {
-                    return Ok(());
-                }
-                continue;
-            };
-            if send.send(records).is_err() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.over.load(atomic::Ordering::Relaxed)
-            || self.stop.load(atomic::Ordering::Relaxed)
-            || self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-    }
-}
-
-/// Reads what the kernel still holds of a device only to have it counted. Whoever reads rows slowly
-/// may have left more there than [`LAST_ORDERS`] let through.
-fn count_the_rest(device: &mut Device, pool: &Pool) {
-    let end = Instant::now() + LAST_ORDERS;
-    // A device that goes away now is missed by nobody.
-    while Instant::now() < end && matches!(device.next(pool), Ok(Some(_))) {}
 }
 
 /// Runs the reader, the workers and the collector until the reader is through.
@@ -546,32 +417,6 @@ impl Dealer {
         }
     }
 
-    /// Deals out what devices capture, up to a number of packets. While they are silent, the
-    /// clock tells the workers how late it is, so that flows end on time.
-    fn live(&mut self, captured: &Receiver<Records>, packets: Option<u64>) {
-        let mut left = packets.unwrap_or(u64::MAX);
-        while left > 0 {
-            let goes_on = match captured.recv_timeout(TICK) {
-                Ok(mut records) => {
-                    let wanted = usize::try_from(left).unwrap_or(usize::MAX);
-                    records.records.truncate(wanted);
-                    let count = records.records.len() as u64;
-                    left -= count;
-                    self.stats.captured += count;
-                    self.records(&records)
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    let hands = self.empty_hands();
-                    self.send(hands, &[], clock())
-                }
-                Err(RecvTimeoutError::Disconnected) => false,
-            };
-            if !goes_on {
-                return;
-            }
-        }
-    }
-
     fn empty_hands(&self) -> Vec<Hand> {
         let hand = |_: &Sender<Batch>| self.reuse.try_recv().unwrap_or_default();
         self.to_workers.iter().map(hand).collect()
@@ -625,14 +470,6 @@ fn deal(packets: &mut Vec<Packet>, hands: &mut [Hand]) {
         hand.tables.push((part / workers) as u8);
         hand.packets.push(packet);
     }
-}
-
-/// The time of day, as capture time.
-fn clock() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_nanos(since_epoch.as_nanos() as i128)
 }
 
 /// Owns the flows of some parts.

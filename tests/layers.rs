@@ -138,7 +138,7 @@ fn only_run_reads_the_clock_and_spawns_threads() {
     }
     assert!(
         faults.is_empty(),
-        "clocks or threads outside run.rs:\n{}",
+        "clocks or threads outside run:\n{}",
         faults.join("\n")
     );
 }

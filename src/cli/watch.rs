@@ -14,7 +14,7 @@ use crate::cli::{Exit, Failure, sandbox, say};
 use crate::model::packet::CaptureId;
 use crate::report::column::{Capture, Context};
 use crate::report::sink::{By, Format, Pace, Sink};
-use crate::run::{self, Limits};
+use crate::run::live::{self, Limits};
 use crate::source::device::{Device, DeviceError, DeviceOptions};
 use crate::source::link::link_name;
 
@@ -141,7 +141,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         say(&format!("not all privileges could be given up: {lack}"));
     }
     let (outcome, failures) =
-        run::devices(devices, limits, &catalog, &settings, &stop, &mut |flow| {
+        live::devices(devices, limits, &catalog, &settings, &stop, &mut |flow| {
             sinks
                 .iter_mut()
                 .try_for_each(|sink| sink.flow(context, flow))
