@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
 use common::floods::{ANSWER, QUERY};
-#[cfg(target_os = "linux")]
-use common::live::status_of_threads;
 use common::live::{Ended, begin, end, loopback, may_capture, row_of, signal};
+#[cfg(target_os = "linux")]
+use common::live::{HANGUP, contains, status_of_threads};
 
 /// Starts a watch of the loopback device.
 fn watch(arguments: &[&str]) -> Child {
@@ -110,6 +110,27 @@ fn every_signal_that_asks_for_the_end_ends_a_watch_with_everything_reported() {
             "{name}: {words}"
         );
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_watch_that_was_started_with_nohup_does_not_heed_a_hangup() {
+    if !may_capture() {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_wiretag");
+    let watch = ["watch", "-i", loopback(), "--format", "ndjson"];
+    let words = [&[program], &watch[..], &["ip proto 253"]].concat();
+    let child = begin(Command::new("nohup").args(words).stdin(Stdio::null()));
+    signal(&child, "HUP");
+    // It has come, to the process or to one of its threads, and nobody will see it.
+    let pending = status_of_threads(&child, "ShdPnd");
+    assert!(pending.len() > 1, "{pending:?}");
+    let is_pending = |mask: &String| contains(mask, HANGUP);
+    assert!(pending.iter().all(is_pending), "{pending:?}");
+    signal(&child, "INT");
+    let Ended { words, code, .. } = end(child);
+    assert_eq!(code, Some(0), "{words}");
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! `wiretag label`: capture files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
 use crate::cli::options::{Knowledge, Resources, Writing};
 use crate::cli::output::Output;
 use crate::cli::progress::Bar;
+use crate::cli::signals::stop;
 use crate::cli::{Exit, Failure, say};
 use crate::report::column::{Capture, Context};
 use crate::report::sink::{self, By, Pace, Sink};
@@ -70,6 +69,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
     let writing = &arguments.writing;
     let (output, out) = Output::open(writing.output.as_deref(), writing.readers())?;
+    let stop = stop(&output);
     let format = writing.sink_format(output.width());
     // People ask first who is talking, programs for everything.
     let by = writing.by().unwrap_or(match format {
@@ -82,7 +82,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         &mut files,
         &catalog,
         &settings,
-        &stop(),
+        &stop,
         &|progress| bar.show(progress),
         &mut |flow| sink.flow(context, flow),
     );
@@ -132,19 +132,4 @@ impl Arguments {
             filter.map_err(|error| Failure::Usage(error.to_string()))?,
         ))
     }
-}
-
-/// Is set by the first Ctrl-C, which ends a run with everything reported. The second one ends the
-/// program.
-pub fn stop() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let set = stop.clone();
-    let handler = move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    };
-    // Where no handler can be set, Ctrl-C ends the program at once, as it does anywhere.
-    let _ = ctrlc::set_handler(handler);
-    stop
 }

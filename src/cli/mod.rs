@@ -19,6 +19,7 @@ mod options;
 mod output;
 mod progress;
 mod sandbox;
+mod signals;
 mod watch;
 
 use colour::When;

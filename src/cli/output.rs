@@ -79,6 +79,12 @@ impl Output {
         self.width
     }
 
+    /// What is written to until it is put in its place.
+    pub fn temporary(&self) -> Option<PathBuf> {
+        let (temporary, _) = self.place.as_ref()?;
+        Some(temporary.to_path_buf())
+    }
+
     /// Puts a file in its place at once: what is written to it later can be seen as it comes, and
     /// nothing more has to be allowed than to write.
     pub fn place_now(&mut self) -> Result<(), Failure> {

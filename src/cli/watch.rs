@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::label::stop;
 use crate::cli::options::{Knowledge, Resources, Writing};
 use crate::cli::output::{Output, Readers};
+use crate::cli::signals::stop;
 use crate::cli::{Exit, Failure, sandbox, say};
 use crate::model::packet::CaptureId;
 use crate::report::column::{Capture, Context};
@@ -129,7 +129,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let lack = arguments.give_up_privileges()?;
 
     // Before anybody is told that Ctrl-C ends it.
-    let stop = stop();
+    let stop = stop(&output);
     for device in &devices {
         let link = link_name(device.link());
         say(&format!(

@@ -133,8 +133,8 @@ pub fn wait_for(child: &mut Child, patience: Duration) -> Option<(Option<i32>, u
     }
 }
 
-/// A line of a process's status, where there is one.
-fn status(child: &Child, name: &str) -> Option<String> {
+/// The line of this name in a process's status, where there is one.
+pub fn status(child: &Child, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim_start_matches(':').trim().to_owned())
@@ -156,6 +156,16 @@ pub fn status_of_threads(child: &Child, name: &str) -> Vec<String> {
             .to_owned()
     };
     status.map(of).collect()
+}
+
+/// Numbers of signals, as masks in a status count them.
+pub const HANGUP: u32 = 1;
+pub const INTERRUPT: u32 = 2;
+
+/// Whether a mask of signals contains this one.
+pub fn contains(mask: &str, signal: u32) -> bool {
+    let mask = u64::from_str_radix(mask, 16).expect("a mask is hexadecimal");
+    mask >> (signal - 1) & 1 == 1
 }
 
 impl Ended {
