@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::Run;
 use common::floods::{self, CLIENT, SERVER, TARGET, stranger};
 use common::wire::*;
+use common::{LABEL, Run};
 use serde_json::Value as Json;
 
 /// Nanoseconds of an honest moment, in 2020.
@@ -66,17 +66,7 @@ fn talk() -> (Vec<u8>, u64) {
 }
 
 fn label(file: &[u8], workers: &str) -> Run {
-    let words = [
-        "label",
-        "--by",
-        "flow",
-        "--format",
-        "ndjson",
-        "--stats",
-        "--workers",
-        workers,
-        "-",
-    ];
+    let words = [&LABEL[..], &["--workers", workers, "-"]].concat();
     common::run_with(&words, file)
 }
 

@@ -16,8 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::bench::Seeded;
-use common::live;
-use serde_json::Value as Json;
+use common::{LABEL, live};
 use tempfile::NamedTempFile;
 
 /// Ways in which each capture is changed, unless more are asked for.
@@ -132,16 +131,8 @@ fn change(bytes: &mut Vec<u8>, seeded: &mut Seeded) {
 fn run(path: &Path, size: usize) -> (Vec<String>, Duration) {
     let mut command = common::wiretag();
     command
-        .args([
-            "label",
-            "--by",
-            "flow",
-            "--format",
-            "ndjson",
-            "--stats",
-            "--workers",
-            "2",
-        ])
+        .args(LABEL)
+        .args(["--workers", "2"])
         .arg(path)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -171,24 +162,11 @@ fn run(path: &Path, size: usize) -> (Vec<String>, Duration) {
     if peak_kib > MAX_MEMORY_KIB {
         faults.push(format!("it took {peak_kib} KiB"));
     }
-    let line = words.lines().find(|line| line.starts_with("{\"stats\""));
-    match line.map(serde_json::from_str::<Json>) {
-        Some(Ok(line)) => faults.extend(wrong_counts(&line["stats"], &rows)),
-        _ => faults.push(format!("it told no statistics: {words}")),
+    match common::stats(&words) {
+        Some(stats) => faults.extend(common::wrong_counts(&stats, &rows)),
+        None => faults.push(format!("it told no statistics: {words}")),
     }
     (faults, took)
-}
-
-/// What does not add up.
-fn wrong_counts(stats: &Json, rows: &[u8]) -> Option<String> {
-    let count = |name: &str| stats[name].as_u64().unwrap_or(u64::MAX);
-    let undecoded = stats["undecoded"].as_object()?.values();
-    let undecoded: u64 = undecoded.filter_map(Json::as_u64).sum();
-    let ends = count("labelled") + undecoded + count("filtered");
-    let lines = rows.split_inclusive(|byte| *byte == b'\n');
-    let rows = lines.filter(|line| serde_json::from_slice::<Json>(line).is_ok());
-    let adds_up = count("captured") == ends && rows.count() as u64 == count("flows");
-    (!adds_up).then(|| format!("the counts do not add up: {stats}"))
 }
 
 #[test]

@@ -178,10 +178,7 @@ impl Ended {
     }
 
     pub fn stats(&self) -> Json {
-        let line = (self.words.lines()).find(|line| line.starts_with("{\"stats\""));
-        let line = line.unwrap_or_else(|| panic!("no statistics in:\n{}", self.words));
-        let mut line: Json = serde_json::from_str(line).expect("statistics are JSON");
-        line["stats"].take()
+        super::stats(&self.words).unwrap_or_else(|| panic!("no statistics in:\n{}", self.words))
     }
 
     /// Every packet that was sent is in a row or counted as what became of it.

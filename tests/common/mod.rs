@@ -50,14 +50,35 @@ impl Run {
 
     /// The body of the `{"stats":…}` line on stderr.
     pub fn stats(&self) -> Json {
-        let line = (self
-            .stderr
-            .lines()
-            .find(|line| line.starts_with("{\"stats\"")))
-        .unwrap_or_else(|| panic!("no statistics in:\n{}", self.stderr));
-        let mut line: Json = serde_json::from_str(line).expect("statistics are JSON");
-        line["stats"].take()
+        stats(&self.stderr).unwrap_or_else(|| panic!("no statistics in:\n{}", self.stderr))
     }
+
+    /// Every packet that was read is in a row or counted as what became of it.
+    pub fn adds_up(&self) {
+        let fault = wrong_counts(&self.stats(), &self.stdout);
+        assert_eq!(fault, None);
+    }
+}
+
+/// The body of the `{"stats":…}` line, if these words have it whole.
+pub fn stats(words: &str) -> Option<Json> {
+    let line = (words.lines()).find(|line| line.starts_with("{\"stats\""))?;
+    let mut line: Json = serde_json::from_str(line).ok()?;
+    Some(line["stats"].take())
+}
+
+/// What does not add up in the counts of a run with these rows.
+pub fn wrong_counts(stats: &Json, rows: &[u8]) -> Option<String> {
+    let count = |name: &str| stats[name].as_u64().unwrap_or(u64::MAX);
+    let undecoded = stats["undecoded"].as_object().into_iter();
+    let undecoded = undecoded.flat_map(|reasons| reasons.values());
+    let undecoded: u64 = undecoded.filter_map(Json::as_u64).sum();
+    let ends = [count("labelled"), undecoded, count("filtered")];
+    let ends = (ends.into_iter()).fold(0, u64::saturating_add);
+    let lines = rows.split_inclusive(|byte| *byte == b'\n');
+    let rows = lines.filter(|line| serde_json::from_slice::<Json>(line).is_ok());
+    let adds_up = count("captured") == ends && rows.count() as u64 == count("flows");
+    (!adds_up).then(|| format!("the counts do not add up: {stats}"))
 }
 
 /// The lines of NDJSON.
@@ -101,10 +122,12 @@ pub fn run_with(arguments: &[&str], input: &[u8]) -> Run {
     })
 }
 
+/// What has the program tell the rows by flow of captures, and what became of every packet.
+pub const LABEL: [&str; 6] = ["label", "--by", "flow", "--format", "ndjson", "--stats"];
+
 /// The rows by flow of these captures, and what else was said.
 pub fn label(captures: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
-    let fixed = ["label", "--by", "flow", "--format", "ndjson", "--stats"];
-    let mut arguments: Vec<_> = fixed
+    let mut arguments: Vec<_> = LABEL
         .iter()
         .map(|word| OsStr::new(word).to_owned())
         .collect();
