@@ -3,42 +3,9 @@
 
 mod common;
 
-use std::fs::File;
-use std::io::BufWriter;
-
+use common::lies::{CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, honest};
 use common::wire::*;
 use serde_json::Value as Json;
-use tempfile::TempDir;
-
-const CLIENT: Peer = (std::net::Ipv4Addr::new(10, 0, 0, 7), 50_000);
-const VICTIM: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 0, 0, 2);
-const LIAR: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 6, 6, 6);
-
-/// Where something of the victim listens of which only the liar speaks.
-const PORT: u16 = 49_160;
-
-/// The row of the honest connection to the victim's port in a capture that `lie` begins.
-fn honest(lie: impl FnOnce(&mut Tape<BufWriter<File>>)) -> Json {
-    let folder = TempDir::new().expect("there is room");
-    let path = folder.path().join("lie.pcap");
-    let file = File::create(&path).expect("there is room");
-    let mut tape = Tape::new(BufWriter::new(file));
-    lie(&mut tape);
-    silent_talk(&mut tape, CLIENT, (VICTIM, PORT));
-    tape.flush();
-    let run = common::label([&path]);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let rows = run.rows();
-    let is_it = |row: &&Json| row["server_port"] == PORT && row["client"] == "10.0.0.7";
-    rows.iter().find(is_it).expect("the honest flow").clone()
-}
-
-fn assert_not_believed(lie: impl FnOnce(&mut Tape<BufWriter<File>>)) -> Json {
-    let row = honest(lie);
-    assert_eq!(row["service"], Json::Null, "{row:#}");
-    assert_eq!(row["basis"], "none", "{row:#}");
-    row
-}
 
 #[test]
 fn the_host_that_was_asked_is_believed() {
@@ -93,7 +60,7 @@ fn at_the_other_address_of_a_server_its_word_makes_a_candidate_until_a_binding_p
 }
 
 /// A connection to the victim's endpoint mapper on which the client says everything.
-fn forge(tape: &mut Tape<BufWriter<File>>, mut talk: Connection) {
+fn forge(tape: &mut File, mut talk: Connection) {
     let answer = response(2, &mapped(&[tower(SAMR, (VICTIM, PORT))]));
     for pdu in [
         bind(1, EPM),

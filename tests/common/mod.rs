@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 
 pub mod floods;
 pub mod judge;
+pub mod lies;
 pub mod live;
 #[cfg(target_os = "linux")]
 pub mod namespace;

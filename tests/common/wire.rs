@@ -181,6 +181,11 @@ impl Connection {
         self.say(tape, 1, bytes);
     }
 
+    /// Goes on with what the server would say after so many bytes more, as if they were lost.
+    pub fn skip_answer(&mut self, bytes: u32) {
+        self.sent[1] = self.sent[1].wrapping_add(bytes);
+    }
+
     fn say(&mut self, tape: &mut Tape<impl Write>, side: usize, bytes: &[u8]) {
         let (from, to) = match side {
             0 => (self.client, self.server),
@@ -349,4 +354,27 @@ pub fn silent_talk(tape: &mut Tape<impl Write>, client: Peer, server: Peer) {
     talk.ask(tape, &[0x9e; 64]);
     talk.answer(tape, &[0x9f; 64]);
     talk.close(tape);
+}
+
+/// A datagram of connectionless RPC (C706 12.5): its kind, the interface, the number of the call,
+/// the operation, and what it carries, in one piece.
+pub fn rpc_datagram(
+    kind: u8,
+    (number, version): Interface,
+    sequence: u32,
+    operation: u16,
+    stub: &[u8],
+) -> Vec<u8> {
+    let mut datagram = vec![4, kind, 0x20, 0, 0x10, 0, 0, 0];
+    datagram.extend([0; 16]);
+    datagram.extend(uuid(number));
+    datagram.extend([0x77; 16]);
+    for word in [0, u32::from(version), sequence] {
+        datagram.extend(word.to_le_bytes());
+    }
+    for half in [operation, 0xffff, 0xffff, stub.len() as u16, 0, 0] {
+        datagram.extend(half.to_le_bytes());
+    }
+    datagram.extend(stub);
+    datagram
 }
