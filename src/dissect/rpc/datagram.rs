@@ -156,11 +156,28 @@ const MAX_STUB: usize = 256 * 1024;
 #[derive(Default)]
 pub struct Calls {
     client: Option<Direction>,
-    /// Calls by activity and sequence number (C706 12.5.2), with what was called.
-    calls: BTreeMap<(Uuid, u32), (Interface, u16)>,
+    /// Calls by activity and sequence number (C706 12.5.2).
+    calls: BTreeMap<(Uuid, u32), Called>,
+    /// The side that listens has sent back a call that it was sent: so it would an answer, and
+    /// nothing that it says proves anything.
+    is_echo: bool,
     interfaces: BTreeMap<Interface, Standing>,
     carried: BTreeMap<Interface, u64>,
     answer: Option<Answer>,
+}
+
+/// What was called.
+struct Called {
+    interface: Interface,
+    opnum: u16,
+    /// An answer has come. Whatever comes after it is the same again, or somebody else's.
+    is_answered: bool,
+}
+
+impl Called {
+    fn fits(&self, header: &Header) -> bool {
+        (self.interface, self.opnum) == (header.interface, header.opnum)
+    }
 }
 
 /// What is known of an interface.
@@ -187,8 +204,11 @@ impl Dissector for Calls {
             self.client = Some(client);
             found.push(Claim::ClientIs(client));
         }
-        if header.kind == Kind::REQUEST && self.client == Some(from) {
-            self.ask(&header);
+        if header.kind == Kind::REQUEST {
+            match self.client == Some(from) {
+                true => self.ask(&header),
+                false => self.is_echo |= self.called(&header).is_some(),
+            }
         }
         self.stand(from, &header, found);
         // All of it is counted when all of it comes.
@@ -227,18 +247,32 @@ impl Calls {
     }
 
     fn ask(&mut self, header: &Header) {
+        // Who waits too long asks again: that is the same call, answered or not.
+        if self.called(header).is_some() {
+            return;
+        }
         if self.calls.len() >= MAX_CALLS {
             self.calls.pop_first();
         }
-        let called = (header.interface, header.opnum);
+        let called = Called {
+            interface: header.interface,
+            opnum: header.opnum,
+            is_answered: false,
+        };
         self.calls
             .insert((header.activity, header.sequence), called);
     }
 
+    /// The call that a datagram is of, if the client was seen to make it.
+    fn called(&mut self, header: &Header) -> Option<&mut Called> {
+        let called = self.calls.get_mut(&(header.activity, header.sequence))?;
+        called.fits(header).then_some(called)
+    }
+
     /// Whether a datagram of the server answers a call that the client was seen to make.
-    fn is_answer(&self, from: Direction, header: &Header) -> bool {
-        let called = self.calls.get(&(header.activity, header.sequence));
-        self.client == Some(from.reversed()) && called == Some(&(header.interface, header.opnum))
+    fn is_answer(&mut self, from: Direction, header: &Header) -> bool {
+        let is_of_server = self.client == Some(from.reversed()) && !self.is_echo;
+        is_of_server && self.called(header).is_some()
     }
 
     fn stand(&mut self, from: Direction, header: &Header, found: &mut Vec<Claim>) {
@@ -273,6 +307,9 @@ impl Calls {
         if header.is_beginning && !is_alone {
             return;
         }
+        if self.called(header).is_none_or(|called| called.is_answered) {
+            return;
+        }
         if is_alone || header.fragment == 0 {
             self.answer = Some(Answer {
                 activity: header.activity,
@@ -301,6 +338,9 @@ impl Calls {
             };
             epm::claim(&answer.stub, &expected, found);
             self.answer = None;
+            if let Some(called) = self.called(header) {
+                called.is_answered = true;
+            }
         }
     }
 }
