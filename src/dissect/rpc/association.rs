@@ -81,7 +81,7 @@ impl Association {
         let Some(call) = call.filter(|_| self.may_send(from, header.kind)) else {
             return false;
         };
-        if (self.activations).wants(header, self.interface(call.context), call.opnum) {
+        if (self.activations).wants(header, self.interface(call.context), call) {
             return true;
         }
         if header.kind != Kind::RESPONSE {
@@ -126,7 +126,7 @@ impl Association {
         self.early = None;
         self.count(header, call);
         let interface = self.interface(call.context);
-        (self.activations).see(header, interface, call.opnum, pdu, found);
+        (self.activations).see(header, interface, call, pdu, found);
         match header.kind {
             Kind::REQUEST => self.request(header, call),
             Kind::RESPONSE => self.response(header, call, pdu, found),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::dissect::read::{Order, Reader, Short};
 use crate::dissect::rpc::activation::{self, Asked, pointer, uuid};
 use crate::dissect::rpc::dual_string;
-use crate::dissect::rpc::pdu::{Header, Kind};
+use crate::dissect::rpc::pdu::{Call, Header, Kind};
 use crate::dissect::rpc::stubs::Stubs;
 use crate::model::evidence::{Claim, Endpoint};
 use crate::model::uuid::Uuid;
@@ -47,7 +47,8 @@ enum Operation {
 /// The calls of one connection that matter here.
 #[derive(Default)]
 pub struct Activations {
-    calls: BTreeMap<u32, Pending>,
+    /// By call and presentation context.
+    calls: BTreeMap<(u32, u16), Pending>,
     requests: Stubs,
     answers: Stubs,
 }
@@ -61,14 +62,14 @@ struct Pending {
 
 impl Activations {
     /// Whether a PDU is wanted whole. `interface` is that of its context, where the BIND was seen.
-    pub fn wants(&self, header: &Header, interface: Option<Uuid>, opnum: u16) -> bool {
+    pub fn wants(&self, header: &Header, interface: Option<Uuid>, call: Call) -> bool {
         match header.kind {
             Kind::REQUEST => {
-                let operation = Operation::of(interface, opnum);
+                let operation = Operation::of(interface, call.opnum);
                 operation.is_some_and(Operation::asks) && self.requests.may_take(header)
             }
             Kind::RESPONSE => {
-                let operation = self.answered(header);
+                let operation = self.answered(header, call);
                 operation.is_some() && self.answers.may_take(header)
             }
             _ => false,
@@ -80,15 +81,15 @@ impl Activations {
         &mut self,
         header: &Header,
         interface: Option<Uuid>,
-        opnum: u16,
+        call: Call,
         pdu: &[u8],
         found: &mut Vec<Claim>,
     ) {
         match header.kind {
-            Kind::REQUEST => self.request(header, interface, opnum, pdu),
-            Kind::RESPONSE => self.response(header, pdu, found),
+            Kind::REQUEST => self.request(header, interface, call, pdu),
+            Kind::RESPONSE => self.response(header, call, pdu, found),
             _ => {
-                self.calls.remove(&header.call_id);
+                self.calls.remove(&(header.call_id, call.context));
             }
         }
     }
@@ -112,8 +113,8 @@ impl Activations {
             && self.answers.is_within_bounds()
     }
 
-    fn request(&mut self, header: &Header, interface: Option<Uuid>, opnum: u16, pdu: &[u8]) {
-        let Some(operation) = Operation::of(interface, opnum) else {
+    fn request(&mut self, header: &Header, interface: Option<Uuid>, call: Call, pdu: &[u8]) {
+        let Some(operation) = Operation::of(interface, call.opnum) else {
             return;
         };
         let is_orpc = |first: &[u8]| orpc_this(&mut Reader::new(first, header.order)).is_ok();
@@ -131,18 +132,21 @@ impl Activations {
             self.calls.pop_first();
         }
         self.calls
-            .insert(header.call_id, Pending { operation, asked });
+            .insert((header.call_id, call.context), Pending { operation, asked });
     }
 
-    fn response(&mut self, header: &Header, pdu: &[u8], found: &mut Vec<Claim>) {
-        let Some(operation) = self.answered(header) else {
+    fn response(&mut self, header: &Header, call: Call, pdu: &[u8], found: &mut Vec<Claim>) {
+        let Some(operation) = self.answered(header, call) else {
             return;
         };
         let order = header.order;
         let may_be_answer = |first: &[u8]| operation.may_be_answer(first, order);
         let stub = self.answers.take(header, pdu, may_be_answer);
         let asked = match header.has(Header::LAST) {
-            true => (self.calls.remove(&header.call_id)).and_then(|call| call.asked),
+            true => {
+                let pending = self.calls.remove(&(header.call_id, call.context));
+                pending.and_then(|pending| pending.asked)
+            }
             false => None,
         };
         let endpoints = stub.and_then(|stub| operation.exporter(&stub, order).ok());
@@ -155,9 +159,11 @@ impl Activations {
         }
     }
 
-    /// What a response answers; `None` if it is of no interest, or nobody was seen to ask.
-    fn answered(&self, header: &Header) -> Option<Operation> {
-        Some(self.calls.get(&header.call_id)?.operation)
+    /// What a response answers: the call of its number on its context. `None` if that is of no
+    /// interest, or nobody was seen to ask.
+    fn answered(&self, header: &Header, call: Call) -> Option<Operation> {
+        let pending = self.calls.get(&(header.call_id, call.context))?;
+        Some(pending.operation)
     }
 }
 
@@ -514,12 +520,14 @@ mod tests {
     fn calls_without_answers_are_kept_within_the_bound() {
         let mut activations = Activations::default();
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
+        let (context, opnum) = (0, 4);
+        let call = Call { context, opnum };
         for call_id in 0..2 * MAX_CALLS as u32 {
             for place in [Place::First, Place::Only] {
                 let said = request_fragment(call_id, 0, 4, &asked, place);
                 let header = Header::read(&said.bytes).expect("a header");
                 let mut found = Vec::new();
-                activations.see(&header, Some(SCM_ACTIVATOR), 4, &said.bytes, &mut found);
+                activations.see(&header, Some(SCM_ACTIVATOR), call, &said.bytes, &mut found);
                 assert_eq!(found, []);
             }
             let said = request_fragment(call_id | 1 << 31, 0, 4, &asked, Place::First);
@@ -527,7 +535,7 @@ mod tests {
             activations.see(
                 &header,
                 Some(SCM_ACTIVATOR),
-                4,
+                call,
                 &said.bytes,
                 &mut Vec::new(),
             );
