@@ -107,23 +107,38 @@ const MAX_PAIRS: usize = 1024;
 /// How many endpoints are told of one flow: an instance has two, and Windows 50 instances.
 const MAX_HOSTED: usize = 100;
 
-/// Reads the answers. Two datagrams tell of the port of an administrator's connection: the question
-/// names the instance.
+/// How many different questions of one flow are answered: one for each instance.
+const MAX_ANSWERED: usize = 100;
+
+/// Reads the first answer to each question; whoever answers what nobody asked, or again, may be
+/// anybody. So may be who answers a question to everybody, which is a flow of its own.
 #[derive(Default)]
 struct Instances {
     said: Sayings,
-    asked: Option<String>,
+    open: Option<Question>,
+    /// Questions that were answered.
+    answered: Vec<Vec<u8>>,
     hosted: Vec<(String, Endpoint)>,
+}
+
+/// A question without its answer.
+struct Question {
+    by: Direction,
+    bytes: Vec<u8>,
+    /// The instance that it names: an answer of a port alone is about that one.
+    instance: String,
 }
 
 impl Dissector for Instances {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
-        if let Some(port) = is_port(bytes) {
-            let instance = self.asked.clone().unwrap_or_default();
-            self.host(&instance, tcp(port), found);
-        } else if answer(bytes) == Ok(Look::By(Role::Server)) {
-            self.list(from, bytes, found);
-        } else if question(bytes) == Ok(Look::By(Role::Client)) {
+        let is_answer = answer(bytes) == Ok(Look::By(Role::Server));
+        if is_answer && let Some(asked) = self.open.take_if(|asked| asked.by != from) {
+            match is_port(bytes) {
+                Some(port) => self.host(&asked.instance, tcp(port), found),
+                None => self.list(from, bytes, found),
+            }
+            self.answered.push(asked.bytes);
+        } else if !is_answer && question(bytes) == Ok(Look::By(Role::Client)) {
             self.ask(from, bytes, found);
         }
         Progress::More
@@ -139,14 +154,25 @@ impl Instances {
     fn ask(&mut self, from: Direction, question: &[u8], found: &mut Vec<Claim>) {
         let mut r = Reader::big(question);
         let name_at = match r.u8() {
-            Ok(4) => 0,
-            Ok(0x0f) => 1,
-            _ => return,
+            Ok(4) => Some(0),
+            Ok(0x0f) => Some(1),
+            _ => None,
         };
-        r.up_to(name_at);
-        let name = names::text(r.rest());
-        self.said.say(WANTED, name.clone(), from, found);
-        self.asked = Some(name);
+        let instance = name_at.map(|name_at| {
+            r.up_to(name_at);
+            names::text(r.rest())
+        });
+        if let Some(name) = &instance {
+            self.said.say(WANTED, name.clone(), from, found);
+        }
+        let is_known = self.answered.iter().any(|known| known == question);
+        if !is_known && self.answered.len() < MAX_ANSWERED {
+            self.open = Some(Question {
+                by: from,
+                bytes: question.to_vec(),
+                instance: instance.unwrap_or_default(),
+            });
+        }
     }
 
     /// Pairs of a name and a value, with semicolons between them; an empty name ends an instance
@@ -234,6 +260,14 @@ mod tests {
         hosted.collect()
     }
 
+    /// CLNT_UCAST_EX.
+    const QUESTION: &[u8] = b"\x03";
+
+    /// What the answer to a client that asks for all of them hosts.
+    fn listed(answer: &[u8]) -> Vec<(String, Endpoint)> {
+        hosted(&[(Forward, QUESTION), (Reverse, answer)])
+    }
+
     const LIST: &str = "ServerName;SQL1;InstanceName;MSSQLSERVER;IsClustered;No;Version;\
         8.00.194;tcp;1433;np;\\\\SQL1\\pipe\\sql\\query;;ServerName;SQL1;InstanceName;UDDI;\
         IsClustered;No;Version;8.00.194;np;\\\\SQL1\\PIPE\\MSSQL$UDDI\\sql\\query;tcp;1047;;";
@@ -247,10 +281,29 @@ mod tests {
             ("UDDI".to_owned(), pipe("mssql$uddi\\sql\\query")),
             ("UDDI".to_owned(), tcp(1047)),
         ];
-        assert_eq!(
-            hosted(&[(Reverse, &answered(LIST)), (Reverse, &answered(LIST))]),
-            all
+        assert_eq!(listed(&answered(LIST)), all);
+    }
+
+    #[test]
+    fn only_the_first_answer_to_who_asked_is_heard() {
+        let (first, other) = (
+            answered(LIST),
+            answered("ServerName;S;InstanceName;X;tcp;5;;"),
         );
+        let all = listed(&first);
+        let (first, other): (&[u8], &[u8]) = (&first, &other);
+        let asks = (Forward, QUESTION);
+        assert_eq!(hosted(&[asks, (Reverse, first), (Reverse, other)]), all);
+        // Asked once more, it may come once more.
+        let talk = [asks, asks, (Reverse, first), asks, (Reverse, other)];
+        assert_eq!(hosted(&talk), all);
+        for talk in [
+            &[(Reverse, first)][..],
+            &[(Reverse, first), asks],
+            &[asks, (Forward, first)],
+        ] {
+            assert!(hosted(talk).is_empty());
+        }
     }
 
     #[test]
@@ -269,22 +322,22 @@ mod tests {
     #[test]
     fn what_lists_no_server_hosts_nothing() {
         let no_port = answered("ServerName;SQL1;InstanceName;X;tcp;0;;");
-        assert!(hosted(&[(Reverse, &no_port)]).is_empty());
+        assert!(listed(&no_port).is_empty());
         let no_name = answered("ServerName;SQL1;tcp;1433;;");
-        assert!(hosted(&[(Reverse, &no_name)]).is_empty());
-        assert!(hosted(&[(Reverse, b"\x05\xff\xffServerName;SQL1")]).is_empty());
+        assert!(listed(&no_name).is_empty());
+        assert!(listed(b"\x05\xff\xffServerName;SQL1").is_empty());
         assert_eq!(answer_look(b"\x05\x06\0\x01\0\0"), Ok(Look::Other));
     }
 
     #[test]
     fn a_list_torn_anywhere_tells_nothing_wrong() {
-        let all = hosted(&[(Reverse, &answered(LIST))]);
+        let all = listed(&answered(LIST));
         for len in 0..LIST.len() {
             // As its sender would have cut it: with its own length.
-            let cut = hosted(&[(Reverse, &answered(&LIST[..len]))]);
+            let cut = listed(&answered(&LIST[..len]));
             assert!(all.starts_with(&cut), "{len}");
             let torn = answered(LIST);
-            assert!(hosted(&[(Reverse, Reader::big(&torn).up_to(len))]).is_empty());
+            assert!(listed(Reader::big(&torn).up_to(len)).is_empty());
         }
     }
 
@@ -292,6 +345,6 @@ mod tests {
     fn more_instances_than_the_bound_are_not_told_of() {
         let one = |n: usize| format!("ServerName;S;InstanceName;I{n};tcp;{};;", n + 1);
         let many: String = (0..1000).map(one).collect();
-        assert_eq!(hosted(&[(Reverse, &answered(&many))]).len(), MAX_HOSTED);
+        assert_eq!(listed(&answered(&many)).len(), MAX_HOSTED);
     }
 }
