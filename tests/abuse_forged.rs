@@ -1,0 +1,466 @@
+//! Forged answers of every protocol that says where something listens: to another call, on another
+//! context, of another host, twice, before the question, by the client itself. What was honestly
+//! said stays, and no honest flow is called what a stranger says.
+
+mod common;
+
+use std::net::Ipv4Addr;
+
+use common::floods::{ANSWER, QUERY};
+use common::lies::{CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, honest, row_of};
+use common::wire::*;
+use serde_json::Value as Json;
+
+/// Where the client asks from.
+const ASKER: Peer = (CLIENT.0, 40_000);
+
+/// Where the victim says that SAMR is, while strangers say [`PORT`].
+const TRUE_PORT: u16 = 49_155;
+
+fn towers(port: u16) -> Vec<u8> {
+    mapped(&[tower(SAMR, (VICTIM, port))])
+}
+
+/// A connection to the victim's endpoint mapper on which the client asked, as call 2.
+fn asked(tape: &mut File) -> Connection {
+    let mut talk = Connection::open(tape, ASKER, (VICTIM, 135));
+    talk.ask(tape, &bind(1, EPM));
+    talk.answer(tape, &bind_ack(1));
+    talk.ask(tape, &request(2, EPT_MAP, &[0; 120]));
+    talk
+}
+
+/// A PDU of a call moved to this presentation context.
+fn on_context(context: u8, mut pdu: Vec<u8>) -> Vec<u8> {
+    pdu[20] = context;
+    pdu
+}
+
+#[test]
+fn an_answer_on_another_context_is_not_believed_not_even_in_its_last_fragment() {
+    let stub = towers(PORT);
+    assert_not_believed(|tape| {
+        let mut talk = asked(tape);
+        talk.answer(tape, &on_context(1, response(2, &stub)));
+    });
+    for (first, last) in [(1, 0), (0, 1)] {
+        assert_not_believed(|tape| {
+            let (begin, end) = stub.split_at(40);
+            let mut talk = asked(tape);
+            talk.answer(tape, &on_context(first, response_part(1, 2, begin)));
+            talk.answer(tape, &on_context(last, response_part(2, 2, end)));
+        });
+    }
+}
+
+#[test]
+fn a_fragment_of_another_call_completes_no_answer() {
+    let stub = towers(PORT);
+    let (begin, end) = stub.split_at(40);
+    assert_not_believed(|tape| {
+        let mut talk = asked(tape);
+        talk.answer(tape, &response_part(1, 2, begin));
+        talk.answer(tape, &response_part(2, 3, end));
+    });
+}
+
+#[test]
+fn an_answer_of_another_interface_with_the_same_operation_is_not_believed() {
+    assert_not_believed(|tape| {
+        let mut talk = Connection::open(tape, ASKER, (VICTIM, 135));
+        talk.ask(tape, &bind(1, DNSSERVER));
+        talk.answer(tape, &bind_ack(1));
+        talk.ask(tape, &request(2, EPT_MAP, &[0; 120]));
+        talk.answer(tape, &response(2, &towers(PORT)));
+    });
+}
+
+#[test]
+fn an_answer_before_its_question_is_not_believed() {
+    assert_not_believed(|tape| {
+        let mut talk = Connection::open(tape, ASKER, (VICTIM, 135));
+        talk.ask(tape, &bind(1, EPM));
+        talk.answer(tape, &bind_ack(1));
+        talk.answer(tape, &response(2, &towers(PORT)));
+        talk.ask(tape, &request(2, EPT_MAP, &[0; 120]));
+    });
+}
+
+/// The row of the honest client's flow to where the victim said that SAMR is, after a lie.
+fn at_the_true_port(lie: impl FnOnce(&mut File)) -> Json {
+    row_of(CLIENT, (VICTIM, TRUE_PORT), |tape| {
+        lie(tape);
+        silent_talk(tape, CLIENT, (VICTIM, TRUE_PORT));
+    })
+}
+
+/// The true answer holds, and the other one does not, with the same lie in the capture.
+fn assert_first_answer_holds(lie: impl Fn(&mut File)) {
+    let row = at_the_true_port(&lie);
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    assert_not_believed(lie);
+}
+
+#[test]
+fn a_second_answer_to_a_call_is_not_believed() {
+    assert_first_answer_holds(|tape| {
+        let mut talk = asked(tape);
+        talk.answer(tape, &response(2, &towers(TRUE_PORT)));
+        talk.answer(tape, &response(2, &towers(PORT)));
+    });
+}
+
+#[test]
+fn bytes_sent_again_with_another_answer_in_them_are_not_believed() {
+    assert_first_answer_holds(|tape| {
+        let mut talk = asked(tape);
+        let mut again = talk;
+        talk.answer(tape, &response(2, &towers(TRUE_PORT)));
+        again.answer(tape, &response(2, &towers(PORT)));
+    });
+}
+
+#[test]
+fn bytes_that_are_far_ahead_of_the_answer_are_not_believed() {
+    for ahead in [1, 4096, 100_000, 1 << 30, 1 << 31, u32::MAX - 50_000] {
+        assert_first_answer_holds(|tape| {
+            let mut talk = asked(tape);
+            let mut forged = talk;
+            forged.skip_answer(ahead);
+            forged.answer(tape, &response(2, &towers(PORT)));
+            talk.answer(tape, &response(2, &towers(TRUE_PORT)));
+            talk.close(tape);
+        });
+    }
+}
+
+#[test]
+fn a_flow_of_a_stranger_answers_no_call_of_another_flow() {
+    for stranger in [(LIAR, 135), (VICTIM, 4135)] {
+        assert_not_believed(|tape| {
+            let talk = asked(tape);
+            let mut forged = Connection::without_handshake(ASKER, stranger);
+            forged.answer(tape, &response(2, &towers(PORT)));
+            talk.close(tape);
+        });
+    }
+    // From the right host and port, to another of the client's.
+    assert_not_believed(|tape| {
+        let _ = asked(tape);
+        let mut forged = Connection::without_handshake((ASKER.0, 40_001), (VICTIM, 135));
+        forged.answer(tape, &response(2, &towers(PORT)));
+    });
+}
+
+#[test]
+fn a_capture_of_a_talk_with_its_sides_changed_names_nothing_of_the_client() {
+    // The victim is the client, and would be the server if its port were believed.
+    assert_not_believed(|tape| {
+        let mut talk = Connection::open(tape, (VICTIM, 135), (LIAR, 40_000));
+        talk.ask(tape, &bind(1, EPM));
+        talk.answer(tape, &bind_ack(1));
+        talk.ask(tape, &request(2, EPT_MAP, &[0; 120]));
+        talk.answer(tape, &response(2, &towers(PORT)));
+    });
+}
+
+const REQUEST: u8 = 0;
+const RESPONSE: u8 = 2;
+
+fn datagram_asked(tape: &mut File) {
+    let question = rpc_datagram(REQUEST, EPM, 1, EPT_MAP, &[0; 120]);
+    tape.udp(ASKER, (VICTIM, 135), &question);
+}
+
+fn datagram_answer(sequence: u32, port: u16) -> Vec<u8> {
+    rpc_datagram(RESPONSE, EPM, sequence, EPT_MAP, &towers(port))
+}
+
+#[test]
+fn over_udp_the_first_answer_of_who_was_asked_is_believed_and_no_later_one() {
+    assert_first_answer_holds(|tape| {
+        datagram_asked(tape);
+        for port in [TRUE_PORT, PORT] {
+            tape.udp((VICTIM, 135), ASKER, &datagram_answer(1, port));
+        }
+    });
+}
+
+#[test]
+fn over_udp_a_question_that_is_sent_again_is_answered_again_with_the_same() {
+    assert_first_answer_holds(|tape| {
+        for port in [TRUE_PORT, TRUE_PORT, PORT] {
+            datagram_asked(tape);
+            tape.udp((VICTIM, 135), ASKER, &datagram_answer(1, port));
+        }
+    });
+}
+
+#[test]
+fn over_udp_nobody_else_is_believed_and_nobody_about_another_call() {
+    let answer = |sequence| datagram_answer(sequence, PORT);
+    assert_not_believed(|tape| tape.udp((VICTIM, 135), ASKER, &answer(1)));
+    assert_not_believed(|tape| {
+        tape.udp((VICTIM, 135), ASKER, &answer(1));
+        datagram_asked(tape);
+    });
+    for (from, to, sequence) in [
+        ((VICTIM, 135), ASKER, 2),
+        ((LIAR, 135), ASKER, 1),
+        ((VICTIM, 136), ASKER, 1),
+        ((VICTIM, 135), (ASKER.0, 40_001), 1),
+        (ASKER, (VICTIM, 135), 1),
+    ] {
+        assert_not_believed(|tape| {
+            datagram_asked(tape);
+            tape.udp(from, to, &answer(sequence));
+        });
+    }
+}
+
+#[test]
+fn over_udp_a_server_that_sends_back_what_it_is_sent_proves_nothing() {
+    let row = row_of(CLIENT, (VICTIM, PORT), |tape| {
+        for kind in [REQUEST, RESPONSE] {
+            let said = rpc_datagram(kind, SAMR, 1, 5, &[0; 64]);
+            tape.udp((LIAR, 40_000), (VICTIM, PORT), &said);
+            tape.udp((VICTIM, PORT), (LIAR, 40_000), &said);
+        }
+        tape.udp(CLIENT, (VICTIM, PORT), &[0x9e; 64]);
+        tape.udp((VICTIM, PORT), CLIENT, &[0x9f; 64]);
+    });
+    assert_eq!(row["service"], Json::Null, "{row:#}");
+}
+
+/// A string binding at this address and port, as an answer to `ResolveOxid` (MS-DCOM 3.1.2.5.1.1).
+fn resolved((address, port): Peer) -> Vec<u8> {
+    let mut units = vec![7];
+    units.extend(format!("{address}[{port}]").encode_utf16());
+    units.extend([0, 0]);
+    let security = units.len() as u16;
+    units.extend([10, 0xffff, 0, 0]);
+    let mut stub = 0x20000_u32.to_le_bytes().to_vec();
+    stub.extend((units.len() as u32).to_le_bytes());
+    for unit in [units.len() as u16, security].into_iter().chain(units) {
+        stub.extend(unit.to_le_bytes());
+    }
+    stub.resize(stub.len().next_multiple_of(4), 0);
+    stub.extend([0x33; 16]);
+    stub.extend([2, 0, 0, 0, 0, 0, 0, 0]);
+    stub
+}
+
+const OBJECT_EXPORTER: Interface = (0x99fcfec4_5260_101b_bbcb_00aa0021347a, 0);
+
+/// `ResolveOxid`.
+const RESOLVE: u16 = 0;
+
+/// A connection to this host's object resolver on which the client asked, as call 2.
+fn resolving(tape: &mut File, server: Ipv4Addr) -> Connection {
+    let mut talk = Connection::open(tape, ASKER, (server, 135));
+    talk.ask(tape, &bind(1, OBJECT_EXPORTER));
+    talk.answer(tape, &bind_ack(1));
+    talk.ask(tape, &request(2, RESOLVE, &[0; 24]));
+    talk
+}
+
+/// The row of the honest flow has nothing that objects have.
+fn assert_no_objects(lie: impl FnOnce(&mut File)) {
+    let row = assert_not_believed(lie);
+    assert_eq!(row["application"], Json::Null, "{row:#}");
+}
+
+#[test]
+fn an_object_exporter_is_believed_only_of_itself_and_only_when_it_was_asked() {
+    let binding = resolved((VICTIM, PORT));
+    let row = honest(|tape| {
+        let mut talk = resolving(tape, VICTIM);
+        talk.answer(tape, &response(2, &binding));
+    });
+    assert_eq!(row["basis"], "endpoint", "the true one: {row:#}");
+    assert_no_objects(|tape| {
+        let mut talk = resolving(tape, LIAR);
+        talk.answer(tape, &response(2, &binding));
+    });
+    assert_no_objects(|tape| {
+        let mut talk = resolving(tape, VICTIM);
+        talk.answer(tape, &response(3, &binding));
+    });
+    assert_no_objects(|tape| {
+        let mut talk = resolving(tape, VICTIM);
+        talk.answer(tape, &on_context(1, response(2, &binding)));
+    });
+    assert_no_objects(|tape| {
+        let mut talk = resolving(tape, VICTIM);
+        talk.ask(tape, &response(2, &binding));
+    });
+}
+
+/// An answer of SQL Server's browser: this instance at this port (MC-SQLR 2.2.5).
+fn browser_answer(port: u16) -> Vec<u8> {
+    let text = format!("ServerName;VICTIM;InstanceName;MSSQLSERVER;IsClustered;No;tcp;{port};;");
+    let mut answer = vec![5];
+    answer.extend((text.len() as u16).to_le_bytes());
+    answer.extend(text.bytes());
+    answer
+}
+
+/// The same for one instance's administrators (2.2.6).
+fn administrators_answer(port: u16) -> Vec<u8> {
+    [&[5, 6, 0, 1], &port.to_le_bytes()[..]].concat()
+}
+
+const BROWSER: Peer = (VICTIM, 1434);
+
+#[test]
+fn a_browser_of_sql_server_is_believed_when_it_was_asked() {
+    let row = honest(|tape| {
+        tape.udp(ASKER, BROWSER, &[3]);
+        tape.udp(BROWSER, ASKER, &browser_answer(PORT));
+    });
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+    let row = honest(|tape| {
+        tape.udp(ASKER, BROWSER, b"\x0f\x01MSSQLSERVER\0");
+        tape.udp(BROWSER, ASKER, &administrators_answer(PORT));
+    });
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+}
+
+#[test]
+fn nobody_answers_for_a_browser_of_sql_server() {
+    for (question, answer) in [
+        (&b"\x03"[..], browser_answer(PORT)),
+        (b"\x0f\x01MSSQLSERVER\0", administrators_answer(PORT)),
+    ] {
+        for liar in [(LIAR, 40_000), ASKER] {
+            // Who asks and answers himself.
+            assert_not_believed(|tape| {
+                tape.udp(liar, BROWSER, question);
+                tape.udp(liar, BROWSER, &answer);
+            });
+        }
+        // Who was not asked.
+        assert_not_believed(|tape| tape.udp(BROWSER, ASKER, &answer));
+        assert_not_believed(|tape| {
+            tape.udp(BROWSER, ASKER, &answer);
+            tape.udp(ASKER, BROWSER, question);
+        });
+        for (from, to) in [
+            ((LIAR, 1434), ASKER),
+            ((VICTIM, 1435), ASKER),
+            (BROWSER, (ASKER.0, 40_001)),
+        ] {
+            assert_not_believed(|tape| {
+                tape.udp(ASKER, BROWSER, question);
+                tape.udp(from, to, &answer);
+            });
+        }
+    }
+}
+
+#[test]
+fn of_two_answers_of_a_browser_the_first_holds() {
+    assert_not_believed(|tape| {
+        tape.udp(ASKER, BROWSER, &[3]);
+        tape.udp(BROWSER, ASKER, &browser_answer(TRUE_PORT));
+        tape.udp(BROWSER, ASKER, &browser_answer(PORT));
+    });
+}
+
+/// The row of the honest client's datagrams to the victim's port, which nobody can read.
+fn honest_datagrams(client: Peer, lie: impl FnOnce(&mut File)) -> Json {
+    row_of(client, (VICTIM, PORT), |tape| {
+        lie(tape);
+        tape.udp(client, (VICTIM, PORT), &[0x9e; 64]);
+        tape.udp((VICTIM, PORT), client, &[0x9f; 64]);
+    })
+}
+
+const MEDIA: Peer = (CLIENT.0, 50_000);
+
+/// A SETUP and its answer, which assigns these ports, said by who is told to.
+fn set_up(tape: &mut File, server: Ipv4Addr, transport: &str, by_client: bool) {
+    let mut talk = Connection::open(tape, ASKER, (server, 554));
+    let wanted = "Transport: RTP/AVP;unicast;client_port=50000-50001";
+    let setup = format!("SETUP rtsp://h/v RTSP/1.0\r\nCSeq: 1\r\n{wanted}\r\n\r\n");
+    talk.ask(tape, setup.as_bytes());
+    let answer = format!("RTSP/1.0 200 OK\r\nCSeq: 1\r\nTransport: {transport}\r\n\r\n");
+    match by_client {
+        true => talk.ask(tape, answer.as_bytes()),
+        false => talk.answer(tape, answer.as_bytes()),
+    }
+}
+
+#[test]
+fn rtsp_sets_up_no_media_with_a_third_host() {
+    let transport = format!("RTP/AVP;unicast;client_port=50000-50001;server_port={PORT}");
+    let row = honest_datagrams(MEDIA, |tape| set_up(tape, VICTIM, &transport, false));
+    assert_eq!(row["application"], "RTSP media", "the true one: {row:#}");
+    let third = format!("{transport};source={VICTIM};destination={}", CLIENT.0);
+    for (server, transport) in [(LIAR, &transport), (LIAR, &third)] {
+        for by_client in [true, false] {
+            let row = honest_datagrams(MEDIA, |tape| set_up(tape, server, transport, by_client));
+            assert_eq!(row["basis"], "none", "{transport}: {row:#}");
+            assert_eq!(row["application"], Json::Null, "{transport}: {row:#}");
+        }
+    }
+}
+
+#[test]
+fn a_transfer_that_was_arranged_with_one_host_comes_from_no_other() {
+    let request = b"\0\x01boot.0\0octet\0";
+    for (from, to) in [
+        (MEDIA, (LIAR, 69)),
+        ((LIAR, 50_000), (VICTIM, 69)),
+        ((LIAR, PORT), MEDIA),
+        ((LIAR, 69), (VICTIM, PORT)),
+    ] {
+        let row = honest_datagrams(MEDIA, |tape| tape.udp(from, to, request));
+        assert_eq!(row["basis"], "none", "{from:?} {to:?}: {row:#}");
+        assert_eq!(row["application"], Json::Null, "{from:?} {to:?}: {row:#}");
+    }
+}
+
+#[test]
+fn what_speaks_for_itself_is_no_transfer_though_one_was_arranged_there() {
+    let row = row_of(MEDIA, (VICTIM, 53), |tape| {
+        tape.udp(MEDIA, (VICTIM, 69), b"\0\x01boot.0\0octet\0");
+        tape.udp(MEDIA, (VICTIM, 53), QUERY);
+        tape.udp((VICTIM, 53), MEDIA, ANSWER);
+    });
+    assert_eq!(row["service"], "DNS", "{row:#}");
+    let bound = |port| {
+        row_of(CLIENT, (VICTIM, port), |tape| {
+            let mut control = Connection::open(tape, ASKER, (VICTIM, 21));
+            control.answer(tape, b"220 FTP service ready\r\n");
+            control.ask(tape, b"PASV\r\n");
+            let [high, low] = port.to_be_bytes();
+            let passive = format!("227 Entering Passive Mode (10,0,0,2,{high},{low})\r\n");
+            control.answer(tape, passive.as_bytes());
+            let mut talk = Connection::open(tape, CLIENT, (VICTIM, port));
+            talk.ask(tape, &bind(1, SAMR));
+            talk.answer(tape, &bind_ack(1));
+            talk.ask(tape, &request(2, 5, &[0; 64]));
+            talk.answer(tape, &response(2, &[0; 64]));
+        })
+    };
+    let row = bound(PORT);
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    let row = bound(135);
+    assert_ne!(row["application"], "FTP data", "{row:#}");
+}
+
+#[test]
+fn a_client_that_says_what_an_ftp_server_says_arranges_nothing_with_others() {
+    for line in [
+        "227 Entering Passive Mode (10,0,0,2,192,8)\r\n",
+        "229 Entering Extended Passive Mode (|||49160|)\r\n",
+    ] {
+        assert_not_believed(|tape| {
+            let mut talk = Connection::open(tape, (LIAR, 40_000), (VICTIM, 21));
+            talk.answer(tape, b"220 FTP service ready\r\n");
+            talk.ask(tape, b"PASV\r\n");
+            talk.ask(tape, line.as_bytes());
+        });
+    }
+}
