@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Mixed traffic over a pair of devices for an hour: tests/soak.sh [SECONDS [FRAMES_A_SECOND]].
+# Mixed traffic over a pair of devices for an hour: tests/soak.sh [SECONDS [FRAMES_A_SECOND|auto]].
 #
 # Needs root, for a network namespace of its own. Replays pcaps/office.pcapng without end; prints
 # memory as it goes, then whether it was flat after the first tenth, whether what was captured and
 # dropped is what was sent, and whether each endpoint is called what it is called offline.
+#
+# `auto` first looks for the highest rate at which nothing is dropped, in trials of five seconds, each
+# a quarter faster than the last, and then takes four fifths of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-3600}
@@ -21,21 +24,57 @@ inside ip link add near mtu 9000 type veth peer name far mtu 9000
 inside ip link set near up
 inside ip link set far up
 
-# The frames that the sender sends come in on far: nothing else does.
-inside target/release/wiretag watch -i far --by flow --format ndjson -o "$folder/live.ndjson" \
-    >/dev/null 2>"$folder/words" &
-sleep 1
-watch=$(pgrep -n -f "wiretag watch -i far")
-inside target/release/examples/replay near "$capture" "$rate" "$seconds" >"$folder/sent" &
-sender=$!
-memory=()
-while kill -0 "$sender" 2>/dev/null; do
-    memory+=("$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$watch/status")")
-    sleep $((seconds / 60 + 1))
-done
-sleep 1
-kill -INT "$watch"
-tail --pid="$watch" -f /dev/null
+# Watches while so many frames a second are sent for so long; notes memory on the way. The frames
+# that the sender sends come in on far: nothing else does.
+soak() {
+    local rate=$1 seconds=$2 watch sender
+    # Not by the function: this becomes the program itself, which can be told to end.
+    ip netns exec "$space" target/release/wiretag watch -i far --by flow --format ndjson \
+        -o "$folder/live.ndjson" >/dev/null 2>"$folder/words" &
+    watch=$!
+    until grep -q 'capturing on' "$folder/words"; do
+        kill -0 "$watch" || return 1
+        sleep 0.1
+    done
+    inside target/release/examples/replay near "$capture" "$rate" "$seconds" >"$folder/sent" &
+    sender=$!
+    memory=()
+    while kill -0 "$sender" 2>/dev/null; do
+        memory+=("$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$watch/status")")
+        sleep $((seconds / 60 + 1))
+    done
+    wait "$sender"
+    sleep 1
+    kill -INT "$watch"
+    wait "$watch"
+}
+
+# Whether a trial at this rate lost nothing; says how it went.
+holds() {
+    local trial=5 sent refused lost
+    soak "$1" $trial || exit 1
+    read -r sent refused <"$folder/sent"
+    lost=$(($(grep -oE '"(dropped_by_kernel|unread)":[0-9]+' "$folder/words" | cut -d: -f2 | paste -sd+)))
+    echo "$1 frames a second: $sent sent, $lost dropped"
+    # A sender that is too slow shows nothing of who listens.
+    [ "$lost" -eq 0 ] && [ "$refused" -eq 0 ] && [ $((sent * 20)) -ge $(($1 * trial * 19)) ]
+}
+
+if [ "$rate" = auto ]; then
+    highest=0
+    rate=20000
+    while holds "$rate"; do
+        highest=$rate
+        rate=$((rate * 5 / 4))
+    done
+    if [ "$highest" -eq 0 ]; then
+        echo "not even $rate frames a second are held"
+        exit 1
+    fi
+    rate=$((highest * 4 / 5))
+    echo "highest rate held: $highest; goes on with $rate"
+fi
+soak "$rate" "$seconds"
 target/release/wiretag label --by flow --format ndjson "$capture" >"$folder/offline.ndjson"
 
 python3 - "$folder" "${memory[@]}" <<'PYTHON'
