@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub mod bench;
+pub mod changes;
 pub mod wire;
 
 use std::ffi::OsStr;
