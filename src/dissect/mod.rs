@@ -48,6 +48,7 @@ pub mod netbios_name;
 pub mod netbios_session;
 mod netlogon;
 mod nmf;
+mod nns;
 mod nntp;
 mod ntlm;
 mod ntp;
@@ -115,6 +116,7 @@ pub const ALL: &[Definition] = &[
     rtsp::STREAM,
     mms::STREAM,
     nmf::STREAM,
+    nns::STREAM,
     sip::STREAM,
     sip::DATAGRAM,
     rdp::STREAM,

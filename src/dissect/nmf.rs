@@ -1,10 +1,10 @@
 //! .NET Message Framing (MC-NMF) over TCP: which service of Windows Communication Foundation a
-//! client wants, and whether that one takes it.
+//! client wants, whether that one takes it, and what both say of themselves while they authenticate.
 
-use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::{
-    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, names, nns, ntlm,
+    probe_stream,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -26,7 +26,7 @@ pub const STREAM: Definition = Definition {
     begins: FirstBytes::of(&[VERSION_RECORD]),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Preamble::default())),
-    says: &[VIA, ASKED],
+    says: &[VIA, ASKED, ntlm::VERSION],
     examples: &[Example {
         port: 9389,
         client: b"\0\x01\0\x01\x02\x02\x0enet.tcp://a:1/\x03\x08\x0c",
@@ -90,17 +90,22 @@ fn size(r: &mut Reader) -> Result<Option<usize>, Short> {
 const MAX_PREAMBLE: usize = MAX_VIA + 16;
 
 /// Waits for the service that is wanted, and for what the server says to that. What comes then is
-/// either encrypted or binary XML.
+/// binary XML, or an upgrade: TLS, or NegotiateStream, which is followed.
 #[derive(Default)]
 struct Preamble {
     client: Vec<u8>,
     asked: Option<(Direction, String)>,
     /// The client's direction is broken.
     is_lost: bool,
+    /// Once the server has upgraded.
+    upgraded: Option<Box<dyn Dissector>>,
 }
 
 impl Dissector for Preamble {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if let Some(upgraded) = &mut self.upgraded {
+            return upgraded.feed(from, bytes, found);
+        }
         match &self.asked {
             None if self.is_lost => Progress::Done,
             None => {
@@ -129,16 +134,36 @@ impl Dissector for Preamble {
                     let (field, by) = (VIA, client.reversed());
                     found.push(Claim::Said { field, text, by });
                 }
-                Progress::Done
+                match Reader::big(bytes).array() {
+                    Ok([UPGRADE_RESPONSE_RECORD]) if !self.is_lost => {
+                        self.upgrade(from, bytes, found)
+                    }
+                    _ => Progress::Done,
+                }
             }
         }
     }
 
-    fn gap(&mut self, _from: Direction, _missing: Option<u64>) {
+    fn gap(&mut self, from: Direction, missing: Option<u64>) {
         self.is_lost = true;
+        if let Some(upgraded) = &mut self.upgraded {
+            upgraded.gap(from, missing);
+        }
     }
 
     fn finish(&mut self, _found: &mut Vec<Claim>) {}
+}
+
+impl Preamble {
+    /// The server has taken an upgrade, and may have gone on at once.
+    fn upgrade(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
+        let mut r = Reader::big(bytes);
+        let upgraded = self.upgraded.insert(nns::follow());
+        match r.skip(1) {
+            Ok(()) => upgraded.feed(from, r.rest(), found),
+            Err(Short) => Progress::More,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +205,34 @@ mod tests {
                 assert_eq!(told(&talk), expected, "{cut}");
             }
         }
+    }
+
+    #[test]
+    fn who_authenticates_states_its_version_of_ntlm() {
+        let client = [begins(WANTED), b"\x09\x15application/negotiate".to_vec()].concat();
+        let asked = nns::samples::frame(false, &ntlm::samples::challenge([10, 0], 19041));
+        let answered = nns::samples::frame(false, &ntlm::samples::challenge([10, 0], 17763));
+        let talk = [
+            (Forward, &client[..]),
+            (Reverse, b"\x0a"),
+            (Forward, &asked),
+            (Reverse, &answered),
+        ];
+        let expected = [
+            (ASKED, WANTED, Forward),
+            (VIA, WANTED, Reverse),
+            (ntlm::VERSION, "10.0.19041", Forward),
+            (ntlm::VERSION, "10.0.17763", Reverse),
+        ];
+        let expected = expected.map(|(field, text, by)| (field, text.to_owned(), by));
+        assert_eq!(told(&talk), expected);
+        // TLS, which shows itself otherwise.
+        let records = [
+            (Forward, &client[..]),
+            (Reverse, b"\x0a"),
+            (Forward, b"\x16\x03\x01\0\x05"),
+        ];
+        assert_eq!(told(&records).len(), 2);
     }
 
     #[test]
