@@ -619,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn followers_survive_any_bytes_anywhere() {
+    fn followers_survive_any_bytes_anywhere_and_tell_only_what_they_say_that_they_tell() {
         let samples = samples();
         for definition in ALL {
             let Some(follow) = definition.follow else {
@@ -636,6 +636,12 @@ mod tests {
                 }
                 follower.gap(Direction::Reverse, None);
                 follower.finish(&mut found);
+                for claim in &found {
+                    if let Claim::Said { field, .. } | Claim::CarriedFor { field, .. } = claim {
+                        let says = definition.says;
+                        assert!(says.contains(field), "{:?}: {field:?}", definition.protocol);
+                    }
+                }
             }
         }
     }

@@ -21,7 +21,7 @@ pub const STREAM: Definition = Definition {
     begins: FirstBytes::range(kind::REQUEST, kind::NEGATIVE),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|opening| Box::new(Session::new(opening))),
-    says: &[],
+    says: smb::STREAM.says,
     examples: &[
         Example {
             port: 139,

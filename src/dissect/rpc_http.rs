@@ -5,7 +5,8 @@ use crate::dissect::read::{Reader, Short};
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::text::{StartLine, begins, start_line};
 use crate::dissect::{
-    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, http, probe_stream,
+    Definition, Dissector, Example, FirstBytes, Input, Look, Progress, Role, http, ntlm,
+    probe_stream, rpc,
 };
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::{Field, Protocol};
@@ -24,7 +25,7 @@ pub const STREAM: Definition = Definition {
     begins: FirstBytes::WORD,
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Tunnel::default())),
-    says: &[TARGET, http::SERVER],
+    says: &[TARGET, http::SERVER, ntlm::VERSION, rpc::dcom::HOST],
     examples: &[
         Example {
             port: 593,

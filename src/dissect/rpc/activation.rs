@@ -84,7 +84,7 @@ pub fn exporter(r: &mut Reader) -> Result<BTreeSet<Endpoint>, Short> {
     r.skip(8)?; // the OXID
     pointer(&mut r)?;
     r.skip(24)?; // IPID, authentication hint, version
-    dual_string::read(&mut r)
+    dual_string::read(&mut r).map(|bindings| bindings.endpoints)
 }
 
 /// Whether such properties could begin here, as far as they have come.

@@ -126,7 +126,7 @@ impl Association {
         self.early = None;
         self.count(header, call);
         let interface = self.interface(call.context);
-        (self.activations).see(header, interface, call, pdu, found);
+        (self.activations).see(from, header, interface, call, pdu, found);
         match header.kind {
             Kind::REQUEST => self.request(header, call),
             Kind::RESPONSE => self.response(header, call, pdu, found),

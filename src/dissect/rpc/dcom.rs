@@ -1,17 +1,19 @@
 //! DCOM's object resolver (MS-DCOM 3.1.2.5): where the objects live that clients activate or hold
 //! references to.
 //!
-//! A request names the class, its answer the endpoints of the process that exports the object. The
-//! calls are made in NDR alone; Windows offers no other syntax for these interfaces.
+//! A request names the class, its answer the endpoints of the process that exports the object. A
+//! resolver also tells all names and addresses of its host, for clients to choose one of. The calls are made in NDR alone; Windows offers no other syntax for these interfaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dissect::messages::Sayings;
 use crate::dissect::read::{Order, Reader, Short};
 use crate::dissect::rpc::activation::{self, Asked, pointer, uuid};
-use crate::dissect::rpc::dual_string;
+use crate::dissect::rpc::dual_string::{self, Bindings};
 use crate::dissect::rpc::pdu::{Call, Header, Kind};
 use crate::dissect::rpc::stubs::Stubs;
-use crate::model::evidence::{Claim, Endpoint};
+use crate::model::evidence::{Claim, Direction};
+use crate::model::protocol::Field;
 use crate::model::uuid::Uuid;
 
 /// IActivation, also called IRemoteActivation.
@@ -20,6 +22,10 @@ pub const ACTIVATION: Uuid = Uuid::from_u128(0x4d9f4ab8_7d1c_11cf_861e_0020af6e7
 pub const SCM_ACTIVATOR: Uuid = Uuid::from_u128(0x000001a0_0000_0000_c000_000000000046);
 /// IObjectExporter, also called IOXIDResolver.
 pub const OBJECT_EXPORTER: Uuid = Uuid::from_u128(0x99fcfec4_5260_101b_bbcb_00aa0021347a);
+
+/// A name or an address at which the object resolver says that it is reached (MS-DCOM
+/// 3.1.2.5.1.6, `ppdsaOrBindings`): the host's other networks are among them.
+pub const HOST: Field = Field::new(&["dcom-host", "object resolver reached at"]);
 
 /// Calls that wait for their answer. Clients have a handful in flight; the oldest is given up.
 const MAX_CALLS: usize = 256;
@@ -51,6 +57,7 @@ pub struct Activations {
     calls: BTreeMap<(u32, u16), Pending>,
     requests: Stubs,
     answers: Stubs,
+    said: Sayings,
 }
 
 /// A call without its answer.
@@ -79,6 +86,7 @@ impl Activations {
     /// Takes a PDU of a call: all of it if it was wanted.
     pub fn see(
         &mut self,
+        from: Direction,
         header: &Header,
         interface: Option<Uuid>,
         call: Call,
@@ -87,7 +95,7 @@ impl Activations {
     ) {
         match header.kind {
             Kind::REQUEST => self.request(header, interface, call, pdu),
-            Kind::RESPONSE => self.response(header, call, pdu, found),
+            Kind::RESPONSE => self.response(from, header, call, pdu, found),
             _ => {
                 self.calls.remove(&(header.call_id, call.context));
             }
@@ -135,7 +143,14 @@ impl Activations {
             .insert((header.call_id, call.context), Pending { operation, asked });
     }
 
-    fn response(&mut self, header: &Header, call: Call, pdu: &[u8], found: &mut Vec<Claim>) {
+    fn response(
+        &mut self,
+        from: Direction,
+        header: &Header,
+        call: Call,
+        pdu: &[u8],
+        found: &mut Vec<Claim>,
+    ) {
         let Some(operation) = self.answered(header, call) else {
             return;
         };
@@ -149,13 +164,17 @@ impl Activations {
             }
             false => None,
         };
-        let endpoints = stub.and_then(|stub| operation.exporter(&stub, order).ok());
-        for at in endpoints.into_iter().flatten() {
+        let told = stub.and_then(|stub| operation.exporter(&stub, order).ok());
+        let Bindings { endpoints, hosts } = told.unwrap_or_default();
+        for at in endpoints {
             found.push(Claim::Exported {
                 class: asked.as_ref().map(|asked| asked.class),
                 interfaces: (asked.iter()).flat_map(|a| a.interfaces.clone()).collect(),
                 at,
             });
+        }
+        for host in hosts {
+            self.said.say(HOST, host, from, found);
         }
     }
 
@@ -225,15 +244,16 @@ impl Operation {
         }
     }
 
-    /// Where a successful answer says that the object exporter listens.
-    fn exporter(self, stub: &[u8], order: Order) -> Result<BTreeSet<Endpoint>, Short> {
+    /// Where a successful answer says that the object exporter listens, or the resolver is reached.
+    fn exporter(self, stub: &[u8], order: Order) -> Result<Bindings, Short> {
         let mut r = Reader::new(stub, order);
         let behind_the_bindings = match self {
             Operation::GetClassObject | Operation::CreateInstance => {
                 orpc_that(&mut r)?;
                 pointer(&mut r)?;
                 let endpoints = activation::exporter(&mut r)?;
-                return ends_well(r).map(|()| endpoints);
+                let hosts = BTreeSet::new();
+                return ends_well(r).map(|()| Bindings { endpoints, hosts });
             }
             Operation::Activate => {
                 orpc_that(&mut r)?;
@@ -249,7 +269,10 @@ impl Operation {
             }
         };
         pointer(&mut r)?;
-        let endpoints = dual_string::read(&mut r)?;
+        let mut bindings = dual_string::read(&mut r)?;
+        if self != Operation::Alive2 {
+            bindings.hosts.clear();
+        }
         r.align(4)?;
         r.skip(behind_the_bindings)?;
         match self {
@@ -257,7 +280,7 @@ impl Operation {
             Operation::Activate => succeeded(r.u32()?)?,
             _ => ends_well(r)?,
         }
-        Ok(endpoints)
+        Ok(bindings)
     }
 }
 
@@ -325,13 +348,15 @@ mod tests {
     use crate::dissect::Dissector;
     use crate::dissect::rpc::connection::Connection;
     use crate::dissect::rpc::samples::*;
+    use crate::model::evidence::Direction::{Forward, Reverse};
+    use crate::model::evidence::Endpoint;
     use crate::model::five_tuple::IpProtocol;
     use crate::model::uuid::Interface;
 
     const WMI: Uuid = Uuid::from_u128(0x8bc3f05e_d86b_11d0_a075_00c04fb68820);
     const LOGIN: Uuid = Uuid::from_u128(0xf309ad18_d86a_11d0_a075_00c04fb68820);
     const TCP: u16 = 0x07;
-    const HOST: &[(u16, &str)] = &[(TCP, "SERVER[49670]"), (TCP, "192.0.2.1[49670]")];
+    const LISTENS: &[(u16, &str)] = &[(TCP, "SERVER[49670]"), (TCP, "192.0.2.1[49670]")];
 
     fn offered(interface: Uuid) -> [Said; 2] {
         let interface = Interface::new(interface, 0, 0);
@@ -348,7 +373,7 @@ mod tests {
         found
     }
 
-    /// The claims for [`HOST`], asked for like this.
+    /// The claims for [`LISTENS`], asked for like this.
     fn expected(class: Option<Uuid>, interfaces: &[Uuid]) -> Vec<Claim> {
         let at = |address: Option<[u8; 4]>| Endpoint::Port {
             address: address.map(Into::into),
@@ -374,7 +399,7 @@ mod tests {
 
     #[test]
     fn an_activation_tells_the_class_and_where_its_objects_live() {
-        let answer = activation_answer(Order::Little, HOST, 0);
+        let answer = activation_answer(Order::Little, LISTENS, 0);
         for (opnum, outer) in [(3, false), (4, true)] {
             let asked = activation_request(Order::Little, outer, WMI, &[LOGIN]);
             let talk = call(SCM_ACTIVATOR, opnum, &asked, &answer);
@@ -391,60 +416,85 @@ mod tests {
             interfaces: vec![LOGIN],
         };
         assert_eq!(asked, Ok(expected));
-        let answer = activation_answer(Order::Big, HOST, 0);
+        let answer = activation_answer(Order::Big, LISTENS, 0);
         let found = Operation::CreateInstance.exporter(&answer, Order::Big);
-        assert_eq!(found.map(|found| found.len()), Ok(2));
+        assert_eq!(found.map(|found| found.endpoints.len()), Ok(2));
     }
 
     #[test]
     fn the_activation_of_windows_nt_tells_it_too() {
         for name in ["", "odd"] {
             let asked = remote_activation_request(Order::Little, WMI, name, &[LOGIN]);
-            let answer = remote_activation_answer(Order::Little, HOST, 0);
+            let answer = remote_activation_answer(Order::Little, LISTENS, 0);
             let talk = call(ACTIVATION, 0, &asked, &answer);
             assert_eq!(exported(&talk), expected(Some(WMI), &[LOGIN]), "{name}");
         }
         let asked = remote_activation_request(Order::Big, WMI, "name", &[LOGIN]);
         assert!(Operation::Activate.asked(&asked, Order::Big).is_ok());
-        let answer = remote_activation_answer(Order::Big, HOST, 0);
+        let answer = remote_activation_answer(Order::Big, LISTENS, 0);
         assert!(Operation::Activate.exporter(&answer, Order::Big).is_ok());
     }
 
     #[test]
     fn an_object_looked_up_tells_where_it_lives_and_not_what_it_is() {
         for (opnum, before, after) in [(0, 0, 20), (4, 0, 24), (5, 4, 4)] {
-            let answer = resolver_answer(before, HOST, after, 0);
+            let answer = resolver_answer(before, LISTENS, after, 0);
             let talk = call(OBJECT_EXPORTER, opnum, &[0; 12], &answer);
             assert_eq!(exported(&talk), expected(None, &[]), "{opnum}");
         }
     }
 
     #[test]
+    fn a_resolver_that_is_alive_tells_where_its_host_is_reached_each_once() {
+        let hosts = &[(TCP, "SERVER"), (TCP, "192.0.2.1"), (TCP, "198.51.100.1")];
+        let answer = resolver_answer(4, hosts, 4, 0);
+        let mut talk = call(OBJECT_EXPORTER, 5, &[], &answer);
+        talk.extend(call(OBJECT_EXPORTER, 5, &[], &answer).drain(2..));
+        let (mut connection, mut found) = (Connection::default(), Vec::new());
+        for said in &talk {
+            connection.feed(said.from, &said.bytes, &mut found);
+        }
+        let told: Vec<_> = (found.into_iter())
+            .filter_map(|claim| match claim {
+                Claim::Said { field, text, by } => Some((field, text, by)),
+                _ => None,
+            })
+            .collect();
+        let expected = ["192.0.2.1", "198.51.100.1", "SERVER"];
+        let expected = expected.map(|host| (HOST, host.to_owned(), Reverse));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn a_call_that_failed_tells_nothing() {
         let failed = 0x8007_0005;
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
-        let answer = activation_answer(Order::Little, HOST, failed);
+        let answer = activation_answer(Order::Little, LISTENS, failed);
         assert_eq!(exported(&call(SCM_ACTIVATOR, 4, &asked, &answer)), []);
-        let answer = remote_activation_answer(Order::Little, HOST, failed);
+        let answer = remote_activation_answer(Order::Little, LISTENS, failed);
         assert_eq!(exported(&call(ACTIVATION, 0, &[], &answer)), []);
-        let answer = resolver_answer(0, HOST, 24, 5);
+        let answer = resolver_answer(0, LISTENS, 24, 5);
         assert_eq!(exported(&call(OBJECT_EXPORTER, 4, &[], &answer)), []);
     }
 
     #[test]
     fn an_answer_that_nobody_was_seen_to_ask_for_tells_nothing() {
         let mut talk = offered(SCM_ACTIVATOR).to_vec();
-        talk.push(response(2, 0, &activation_answer(Order::Little, HOST, 0)));
+        talk.push(response(
+            2,
+            0,
+            &activation_answer(Order::Little, LISTENS, 0),
+        ));
         assert_eq!(exported(&talk), []);
     }
 
     #[test]
     fn an_activation_is_known_without_its_bind_by_its_signature() {
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
-        let answer = activation_answer(Order::Little, HOST, 0);
+        let answer = activation_answer(Order::Little, LISTENS, 0);
         let talk = [request(2, 0, 4, &asked), response(2, 0, &answer)];
         assert_eq!(exported(&talk), expected(Some(WMI), &[LOGIN]));
-        let looked_up = resolver_answer(0, HOST, 24, 0);
+        let looked_up = resolver_answer(0, LISTENS, 24, 0);
         let talk = [request(2, 0, 4, &[0; 12]), response(2, 0, &looked_up)];
         assert_eq!(exported(&talk), []);
     }
@@ -452,14 +502,14 @@ mod tests {
     #[test]
     fn another_interface_of_the_same_numbers_activates_nothing() {
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
-        let answer = activation_answer(Order::Little, HOST, 0);
+        let answer = activation_answer(Order::Little, LISTENS, 0);
         assert_eq!(exported(&call(SAMR.uuid, 4, &asked, &answer)), []);
     }
 
     #[test]
     fn a_call_in_fragments_is_put_together() {
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
-        let answer = activation_answer(Order::Little, HOST, 0);
+        let answer = activation_answer(Order::Little, LISTENS, 0);
         let mut talk = offered(SCM_ACTIVATOR).to_vec();
         let (first, last) = asked.split_at(200);
         talk.push(request_fragment(2, 0, 4, first, Place::First));
@@ -480,10 +530,10 @@ mod tests {
         let answers = [
             (
                 Operation::CreateInstance,
-                activation_answer(Order::Little, HOST, 0),
+                activation_answer(Order::Little, LISTENS, 0),
             ),
-            (Operation::Resolve2, resolver_answer(0, HOST, 24, 0)),
-            (Operation::Alive2, resolver_answer(4, HOST, 4, 0)),
+            (Operation::Resolve2, resolver_answer(0, LISTENS, 24, 0)),
+            (Operation::Alive2, resolver_answer(4, LISTENS, 4, 0)),
         ];
         for (operation, answer) in answers {
             for len in 0..answer.len() {
@@ -496,7 +546,7 @@ mod tests {
     #[test]
     fn no_changed_byte_makes_it_fail_otherwise_than_by_claiming_less() {
         let asked = activation_request(Order::Little, false, WMI, &[LOGIN]);
-        let answer = activation_answer(Order::Little, HOST, 0);
+        let answer = activation_answer(Order::Little, LISTENS, 0);
         for value in [0, 1, 0x7f, 0xff] {
             for place in 0..asked.len().max(answer.len()) {
                 let (mut asked, mut answer) = (asked.clone(), answer.clone());
@@ -527,12 +577,20 @@ mod tests {
                 let said = request_fragment(call_id, 0, 4, &asked, place);
                 let header = Header::read(&said.bytes).expect("a header");
                 let mut found = Vec::new();
-                activations.see(&header, Some(SCM_ACTIVATOR), call, &said.bytes, &mut found);
+                activations.see(
+                    Forward,
+                    &header,
+                    Some(SCM_ACTIVATOR),
+                    call,
+                    &said.bytes,
+                    &mut found,
+                );
                 assert_eq!(found, []);
             }
             let said = request_fragment(call_id | 1 << 31, 0, 4, &asked, Place::First);
             let header = Header::read(&said.bytes).expect("a header");
             activations.see(
+                Forward,
                 &header,
                 Some(SCM_ACTIVATOR),
                 call,

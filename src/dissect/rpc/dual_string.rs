@@ -1,4 +1,4 @@
-//! String bindings (MS-DCOM 2.2.19): at which ports an object exporter listens.
+//! String bindings (MS-DCOM 2.2.19): at which ports an object exporter listens, and at which hosts.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,6 +11,21 @@ use crate::model::five_tuple::IpProtocol;
 /// address of its host.
 const MAX_ENDPOINTS: usize = 64;
 
+/// The most hosts that are kept of one array: a name or two, and an address for each network.
+const MAX_HOSTS: usize = 16;
+
+/// The longest name of a host that is kept: what DNS allows (RFC 1035 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// What an array says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bindings {
+    /// Ports with their addresses, each once. A host that is named by name has no address.
+    pub endpoints: BTreeSet<Endpoint>,
+    /// Names and addresses of the host alone, each once, as sent.
+    pub hosts: BTreeSet<String>,
+}
+
 /// `ncacn_ip_tcp` (C706 appendix I).
 const TCP: u16 = 0x07;
 /// `ncadg_ip_udp`.
@@ -19,12 +34,11 @@ const UDP: u16 = 0x08;
 const HTTP: u16 = 0x1f;
 
 /// Reads a DUALSTRINGARRAY behind its referent, as a conformant structure: the ports among its
-/// string bindings, each address and port once. A host that is named by name has no address. What
-/// is no port of TCP or UDP is left out, and so is a binding to the host alone.
+/// string bindings, and the bindings to the host alone. What is no port of TCP or UDP is left out.
 ///
 /// # Errors
 /// `Short` if the array does not agree with itself or ends early.
-pub fn read(r: &mut Reader) -> Result<BTreeSet<Endpoint>, Short> {
+pub fn read(r: &mut Reader) -> Result<Bindings, Short> {
     r.align(4)?;
     let most = r.u32()?;
     let (entries, security) = (r.u16()?, r.u16()?);
@@ -33,7 +47,8 @@ pub fn read(r: &mut Reader) -> Result<BTreeSet<Endpoint>, Short> {
     }
     let mut all = r.sub(usize::from(entries) * 2)?;
     let mut strings = all.sub(usize::from(security) * 2)?;
-    let mut endpoints = BTreeSet::new();
+    let mut bindings = Bindings::default();
+    let Bindings { endpoints, hosts } = &mut bindings;
     loop {
         let tower = strings.u16()?;
         if tower == 0 {
@@ -43,11 +58,14 @@ pub fn read(r: &mut Reader) -> Result<BTreeSet<Endpoint>, Short> {
         if endpoints.len() < MAX_ENDPOINTS {
             endpoints.extend(endpoint(tower, &address));
         }
+        if hosts.len() < MAX_HOSTS && is_host(tower, &address) {
+            hosts.insert(address);
+        }
     }
     // An empty list has a second terminator: the shortest array is four zeros.
     match strings.left() {
-        0 => Ok(endpoints),
-        2 if endpoints.is_empty() && strings.u16() == Ok(0) => Ok(endpoints),
+        0 => Ok(bindings),
+        2 if endpoints.is_empty() && strings.u16() == Ok(0) => Ok(bindings),
         _ => Err(Short),
     }
 }
@@ -61,6 +79,13 @@ fn text(r: &mut Reader) -> Result<String, Short> {
             unit => units.push(unit),
         }
     }
+}
+
+/// Whether a binding is to a host alone: a name or an address, without an endpoint.
+fn is_host(tower: u16, address: &str) -> bool {
+    let may_be = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    let is_name = !address.is_empty() && address.chars().all(may_be);
+    tower == TCP && is_name && address.len() <= MAX_NAME
 }
 
 /// `host[port]` as an endpoint.
@@ -90,7 +115,7 @@ mod tests {
 
     fn endpoints(bytes: &[u8]) -> Result<Vec<Endpoint>, Short> {
         let found = read(&mut Reader::little(bytes))?;
-        Ok(found.into_iter().collect())
+        Ok(found.endpoints.into_iter().collect())
     }
 
     fn at(address: Option<&str>, protocol: IpProtocol, port: u16) -> Endpoint {
@@ -124,7 +149,8 @@ mod tests {
         assert_eq!(endpoints(&array), Ok(expected.to_vec()));
         let big = dual_strings_in(Order::Big, &[(TCP, "192.0.2.1[49670]")]);
         let found = read(&mut Reader::big(&big)).expect("an array");
-        assert!(found.contains(&at(Some("192.0.2.1"), IpProtocol::TCP, 49670)));
+        let at = at(Some("192.0.2.1"), IpProtocol::TCP, 49670);
+        assert!(found.endpoints.contains(&at));
     }
 
     #[test]
@@ -144,6 +170,24 @@ mod tests {
         let pipe = dual_strings(&[(0x0f, "SERVER[49670]")]);
         assert_eq!(endpoints(&pipe), Ok(Vec::new()));
         assert_eq!(endpoints(&dual_strings(&[])), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_binding_to_the_host_alone_names_the_host() {
+        let array = dual_strings(&[
+            (TCP, "SERVER"),
+            (TCP, "192.0.2.1"),
+            (TCP, "2001:db8::1"),
+            (TCP, "192.0.2.1"),
+            (TCP, "192.0.2.1[49670]"),
+            (TCP, r"\\SERVER[\PIPE\atsvc]"),
+            (TCP, ""),
+            (TCP, "a b"),
+            (UDP, "192.0.2.2"),
+        ]);
+        let found = read(&mut Reader::little(&array)).expect("an array");
+        let hosts: Vec<_> = found.hosts.iter().map(String::as_str).collect();
+        assert_eq!(hosts, ["192.0.2.1", "2001:db8::1", "SERVER"]);
     }
 
     #[test]
@@ -167,12 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn no_more_endpoints_are_kept_than_the_bound() {
-        let addresses: Vec<String> = (1..=2 * MAX_ENDPOINTS)
-            .map(|port| format!("192.0.2.1[{port}]"))
-            .collect();
+    fn no_more_is_kept_than_the_bounds() {
+        let numbers = || 1..=2 * MAX_ENDPOINTS;
+        let ports = numbers().map(|number| format!("192.0.2.1[{number}]"));
+        let hosts = numbers().map(|number| format!("HOST{number}"));
+        let addresses: Vec<String> = ports.chain(hosts).collect();
         let bindings: Vec<_> = addresses.iter().map(|a| (TCP, a.as_str())).collect();
-        let found = endpoints(&dual_strings(&bindings)).expect("an array");
-        assert_eq!(found.len(), MAX_ENDPOINTS);
+        let array = dual_strings(&bindings);
+        let found = read(&mut Reader::little(&array)).expect("an array");
+        let kept = (found.endpoints.len(), found.hosts.len());
+        assert_eq!(kept, (MAX_ENDPOINTS, MAX_HOSTS));
     }
 }

@@ -43,7 +43,7 @@ pub const CONNECTION: Definition = Definition {
     begins: FirstBytes::of(&[5]),
     probe,
     follow: Some(|_| Box::new(Connection::default())),
-    says: &[ntlm::VERSION],
+    says: &[ntlm::VERSION, dcom::HOST],
     examples: &[
         Example {
             port: 49154,

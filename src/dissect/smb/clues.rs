@@ -63,6 +63,7 @@ pub const ALL: &[Field] = &[
     ENCRYPTION,
     COMPRESSION,
     crate::dissect::ntlm::VERSION,
+    crate::dissect::rpc::dcom::HOST,
 ];
 
 /// Dialects read of an offer: there are six of SMB 2, and a dozen before it.
