@@ -55,6 +55,8 @@ pub enum NameUse {
     /// It decided on a registration that had been sent to it alone, as only a name server does
     /// (RFC 1002 4.2.5, 4.2.6, 4.2.16).
     Decided,
+    /// It passed the name on to another name server, with whose it is.
+    Replicated,
     /// It sent a datagram under the name.
     SentFrom,
     /// It sent a datagram to the name.
@@ -77,6 +79,7 @@ impl NameUse {
             NameUse::Registered => "registered",
             NameUse::Released => "released",
             NameUse::Decided => "registration answered",
+            NameUse::Replicated => "replicated",
             NameUse::SentFrom => "sent from",
             NameUse::SentTo => "sent to",
             NameUse::Calling => "calling",
