@@ -81,7 +81,7 @@ mod option {
     pub const END: u8 = 255;
 }
 
-/// What message types are called, from 1 on (RFC 2132 9.6, RFC 3203).
+/// What message types are called, from 1 on (RFC 2132 9.6, RFC 3203, RFC 4388 6.1).
 const MESSAGES: &[&str] = &[
     "Discover",
     "Offer",
@@ -92,6 +92,10 @@ const MESSAGES: &[&str] = &[
     "Release",
     "Inform",
     "Force renew",
+    "Lease query",
+    "Lease unassigned",
+    "Lease unknown",
+    "Lease active",
 ];
 
 /// Reads the messages of both sides.
@@ -211,6 +215,15 @@ mod tests {
             "dhcp-host-name: pc7",
         ];
         assert_eq!(told(&message(b"", b"", options)), all);
+    }
+
+    #[test]
+    fn every_known_message_has_its_name() {
+        for (number, name) in (1..).zip(MESSAGES) {
+            let said = told(&message(b"", b"", &[0x35, 1, number, 0xff]));
+            assert_eq!(said, [format!("dhcp-message: {name}")]);
+        }
+        assert!(told(&message(b"", b"", &[0x35, 1, 14, 0xff])).is_empty());
     }
 
     #[test]
