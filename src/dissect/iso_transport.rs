@@ -2,7 +2,9 @@
 //! others share it, and tell by what they send once they are connected.
 
 use crate::dissect::read::{Reader, Short};
-use crate::dissect::{Definition, Example, FirstBytes, Input, Opening, Probe};
+use crate::dissect::{
+    Definition, Example, FirstBytes, Input, Look, Opening, Probe, Role, probe_stream,
+};
 use crate::model::evidence::Direction;
 use crate::model::protocol::Protocol;
 
@@ -76,8 +78,14 @@ enum User {
     Session,
 }
 
-/// The client asks for a connection, and then shows whose it is.
+/// The client asks for a connection, and then shows whose it is. Of a connection that is on already,
+/// what a controller is told or answers shows itself.
 fn probe(opening: &Opening, wanted: User) -> Probe {
+    if wanted == User::Controller
+        && let yes @ Probe::Yes(_) = probe_stream(opening, |bytes| Ok(job(bytes)))
+    {
+        return yes;
+    }
     match user(opening.forward) {
         Ok(Some(user)) if user == wanted => Probe::Yes(Some(Direction::Forward)),
         Ok(_) => Probe::No,
@@ -108,6 +116,18 @@ fn user(client: &[u8]) -> Result<Option<User>, Short> {
         }),
         _ => None,
     })
+}
+
+/// What a data unit is to S7: a job of a client (1), an acknowledgement of a controller (2, 3), or user
+/// data of either (7), with a reserved zero behind that.
+fn job(bytes: &[u8]) -> Look {
+    let data = unit(&mut Reader::big(bytes)).ok().flatten();
+    match data.and_then(|mut data| data.array().ok()) {
+        Some([2, 0xf0, 0x80, 0x32, 1, 0, 0]) => Look::By(Role::Client),
+        Some([2, 0xf0, 0x80, 0x32, 2 | 3, 0, 0]) => Look::By(Role::Server),
+        Some([2, 0xf0, 0x80, 0x32, 7, 0, 0]) => Look::ByEither,
+        _ => Look::Other,
+    }
 }
 
 /// A session's CONNECT (X.225 8.3.1).
@@ -189,6 +209,26 @@ mod tests {
                 assert_eq!(user(&whole[..len]), Err(Short), "{len}");
             }
         }
+    }
+
+    #[test]
+    fn a_controller_is_known_in_the_middle_of_a_connection_by_whoever_speaks() {
+        let said = |kind: u8| {
+            let job = [
+                3, 0, 0, 17, 2, 0xf0, 0x80, 0x32, kind, 0, 0, 0, 1, 0, 0, 0, 0,
+            ];
+            let opening = Opening {
+                forward: &job,
+                reverse: b"",
+                ports: (50_000, 102),
+                from_start: false,
+            };
+            (S7_STREAM.probe)(&opening)
+        };
+        assert_eq!(said(1), Probe::Yes(Some(Direction::Forward)));
+        assert_eq!(said(3), Probe::Yes(Some(Direction::Reverse)));
+        assert_eq!(said(7), Probe::Yes(None));
+        assert_eq!(said(4), Probe::No);
     }
 
     #[test]
