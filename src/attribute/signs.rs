@@ -1,7 +1,7 @@
 //! What peers say to labels: a server that names itself, a request that names whom it is for.
 
 use crate::attribute::label::{Basis, Label, Reached};
-use crate::catalog::{Catalog, ServiceId, SignEntry};
+use crate::catalog::{Catalog, Listens, ServiceId, SignEntry};
 use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Evidence};
@@ -17,7 +17,7 @@ pub fn label(
 ) -> Option<Label> {
     let own = |sign: &&SignEntry| sign.service.filter(|_| !sign.through);
     let service = told.iter().find_map(own)?;
-    let application = application(catalog, service, spoken);
+    let application = application(catalog, flow, service, spoken);
     Some(Label {
         service: Some(service),
         services: vec![Reached {
@@ -60,7 +60,7 @@ pub fn add(
         {
             continue;
         }
-        let application = application(catalog, service, spoken);
+        let application = application(catalog, flow, service, spoken);
         let carrier = match carries_files {
             true => Some(smb::PROTOCOL),
             false => spoken,
@@ -132,13 +132,23 @@ pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<&'c SignEntry> {
     flow.evidence.iter().filter_map(sign).collect()
 }
 
-/// What the service's own rows call the protocol that is spoken, or what that is called otherwise.
-fn application(catalog: &Catalog, service: ServiceId, spoken: Option<Protocol>) -> String {
+/// What the service's own rows call the protocol that is spoken, or what that is called otherwise. Of
+/// several rows it is that of a port of the flow; elsewhere that of the port which the service owns.
+fn application(
+    catalog: &Catalog,
+    flow: &EndedFlow,
+    service: ServiceId,
+    spoken: Option<Protocol>,
+) -> String {
     let Some(spoken) = spoken else {
         return catalog.service(service).name.clone();
     };
-    let mut rows = catalog.service(service).ports.iter();
-    let row = rows.find(|row| row.may_speak(spoken));
+    let tuple = &flow.tuple;
+    let ports = [tuple.source.port, tuple.destination.port];
+    let here = ports.map(|port| Listens::Port(tuple.protocol, port));
+    let rows = catalog.service(service).ports.iter();
+    let speaking = rows.filter(|row| row.may_speak(spoken));
+    let row = speaking.min_by_key(|row| (!here.contains(&row.at), !row.listener));
     row.map_or_else(|| spoken.title().to_owned(), |row| row.application.clone())
 }
 
@@ -193,6 +203,22 @@ mod tests {
             ];
             assert_eq!(reached(field, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_spoken_is_called_as_the_rows_of_its_port_do() {
+        let catalog = Catalog::built_in();
+        let ldap = (crate::dissect::ALL.iter()).find(|one| one.protocol.name() == "ldap");
+        let lsass = catalog.find("LSASS").expect("it is known");
+        let called = |port: u16| {
+            let mut flow = samples::flow(&[]);
+            flow.tuple.protocol = crate::model::five_tuple::IpProtocol::TCP;
+            flow.tuple.destination.port = port;
+            application(&catalog, &flow, lsass, ldap.map(|one| one.protocol))
+        };
+        assert_eq!(called(389), "LDAP Server");
+        assert_eq!(called(3268), "Global Catalog Server");
+        assert_eq!(called(50_389), "LDAP Server");
     }
 
     #[test]
