@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use common::floods::{ANSWER, QUERY};
 use common::live::{Ended, begin, end, loopback, may_capture, row_of, signal};
 #[cfg(target_os = "linux")]
-use common::live::{HANGUP, contains, status_of_threads};
+use common::live::{HANGUP, asking_for_the_end, contains, status_of_threads};
 
 /// Starts a watch of the loopback device.
 fn watch(arguments: &[&str]) -> Child {
@@ -89,12 +89,13 @@ fn a_watch_ends_after_its_time_even_where_nothing_comes() {
     assert_eq!((rows.len(), code), (0, Some(0)), "{words}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn every_signal_that_asks_for_the_end_ends_a_watch_with_everything_reported() {
     if !may_capture() {
         return;
     }
-    for name in ["INT", "TERM", "HUP"] {
+    for name in asking_for_the_end() {
         let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = server.local_addr().expect("it is bound").port();
         let child = watch(&[&format!("udp port {port}")]);

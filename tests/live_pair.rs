@@ -135,7 +135,7 @@ fn a_second_signal_ends_a_watch_at_once_that_the_first_cannot_end() {
     let Some(namespace) = Namespace::new() else {
         return;
     };
-    for name in ["INT", "TERM", "HUP"] {
+    for name in live::asking_for_the_end() {
         // Nobody ever reads the rows, which are more than a pipe holds.
         let mut watch = begin(&mut namespace.watch(LARGE));
         namespace.send(&talks(1000));

@@ -28,6 +28,7 @@ inside ip link set far up
 # that the sender sends come in on far: nothing else does.
 soak() {
     local rate=$1 seconds=$2 watch sender
+    : >"$folder/words"
     # Not by the function: this becomes the program itself, which can be told to end.
     ip netns exec "$space" target/release/wiretag watch -i far --by flow --format ndjson \
         -o "$folder/live.ndjson" >/dev/null 2>"$folder/words" &

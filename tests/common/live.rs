@@ -162,6 +162,20 @@ pub fn status_of_threads(child: &Child, name: &str) -> Vec<String> {
 pub const HANGUP: u32 = 1;
 pub const INTERRUPT: u32 = 2;
 
+/// The signals that ask for the end. Where whoever runs the tests ignores HUP (`nohup`), the program
+/// does so as well.
+#[cfg(target_os = "linux")]
+pub fn asking_for_the_end() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let mut ignored = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("SigIgn:"));
+    let is_ignored = ignored.any(|mask| contains(mask.trim(), HANGUP));
+    let mut names = vec!["INT", "TERM"];
+    names.extend((!is_ignored).then_some("HUP"));
+    names
+}
+
 /// Whether a mask of signals contains this one.
 pub fn contains(mask: &str, signal: u32) -> bool {
     let mask = u64::from_str_radix(mask, 16).expect("a mask is hexadecimal");
