@@ -33,7 +33,7 @@ const WAYS: &[Way] = &[
         let len = 1 + seeded.below(4);
         put_extreme(bytes, place, len, seeded);
     },
-    flip,
+    |bytes, _, seeded| flip(bytes, seeded),
     exchange,
     repeat,
     |bytes, records, seeded| {
@@ -58,7 +58,7 @@ const WAYS: &[Way] = &[
         let magic = MAGIC[seeded.below(MAGIC.len())];
         put(bytes, 0, &magic.to_le_bytes());
     },
-    link_type,
+    |bytes, records, seeded| link_type(bytes, records, seeded),
     // The snap length is not what it was.
     |bytes, _, seeded| {
         if is_pcap(bytes) {
@@ -66,7 +66,7 @@ const WAYS: &[Way] = &[
         }
     },
     cut_short,
-    turn,
+    |bytes, records, _| turn(bytes, records),
 ];
 
 /// What a file begins with: pcap with times in micro- and nanoseconds in both byte orders, two of its
@@ -144,7 +144,7 @@ fn put_extreme(bytes: &mut [u8], at: usize, len: usize, seeded: &mut Seeded) {
 }
 
 /// A byte in a hundred changes, or one in ten.
-fn flip(bytes: &mut Vec<u8>, _records: &[Range<usize>], seeded: &mut Seeded) {
+fn flip(bytes: &mut [u8], seeded: &mut Seeded) {
     let every = [100, 10][seeded.below(2)];
     for byte in bytes.iter_mut().skip(FILE_HEADER) {
         if seeded.below(every) == 0 {
@@ -185,7 +185,7 @@ fn repeat(bytes: &mut Vec<u8>, records: &[Range<usize>], seeded: &mut Seeded) {
 }
 
 /// The link type of the file, or of one of its interfaces.
-fn link_type(bytes: &mut Vec<u8>, records: &[Range<usize>], seeded: &mut Seeded) {
+fn link_type(bytes: &mut [u8], records: &[Range<usize>], seeded: &mut Seeded) {
     let link = LINKS[seeded.below(LINKS.len())].to_le_bytes();
     if is_pcap(bytes) {
         put(bytes, 20, &link);
@@ -216,7 +216,7 @@ fn cut_short(bytes: &mut Vec<u8>, records: &[Range<usize>], seeded: &mut Seeded)
 }
 
 /// The whole file as a machine of the other byte order would have written it.
-fn turn(bytes: &mut Vec<u8>, records: &[Range<usize>], _seeded: &mut Seeded) {
+fn turn(bytes: &mut [u8], records: &[Range<usize>]) {
     if !is_pcap(bytes) {
         return;
     }
