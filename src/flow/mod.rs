@@ -6,6 +6,7 @@ mod index;
 pub mod key;
 mod open;
 mod slots;
+mod stopwatch;
 pub mod stream;
 pub mod table;
 pub mod talk;

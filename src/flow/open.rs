@@ -10,6 +10,7 @@ use thin_vec::ThinVec;
 use crate::dissect::Input;
 use crate::flow::ended::{EndedFlow, Rank, State};
 use crate::flow::key::{FlowKey, Way};
+use crate::flow::stopwatch::Stopwatch;
 use crate::flow::table::{Finding, GivenUp};
 use crate::flow::talk::{Interest, Talk};
 use crate::flow::tcp::{Opening, TcpLife};
@@ -111,16 +112,11 @@ struct Rest {
     /// The number of the first packet's frame.
     first_number: u64,
     opening: Opening,
-    /// When each direction first had payload, and once it was answered with some, how soon: as `Hot`
-    /// says.
-    payload: [PayloadTime; 2],
+    /// Runs from each direction's first payload until it is answered with some, as `Hot` says.
+    answering: [Stopwatch; 2],
     evidence: ThinVec<Evidence>,
     beside: Option<Box<Beside>>,
 }
-
-/// When a direction first had payload, or how many nanoseconds later that was answered.
-#[derive(Clone, Copy, Default)]
-struct PayloadTime(i64);
 
 /// What few flows have: tags and tunnels of their first packet.
 #[derive(Clone, PartialEq, Eq)]
@@ -178,7 +174,7 @@ impl OpenFlow {
         let rest = Rest {
             first_number: packet.frame.number,
             opening: Opening::default(),
-            payload: [PayloadTime::default(); 2],
+            answering: [Stopwatch::default(); 2],
             evidence: ThinVec::new(),
             beside: Beside::of(packet),
         };
@@ -306,13 +302,11 @@ impl OpenFlow {
         let (way, back) = (way.index(), way.reversed().index());
         if !had_payload[way] {
             had_payload[way] = true;
-            self.rest.payload[way] = PayloadTime(now.nanos());
+            self.rest.answering[way] = Stopwatch::start(now);
         }
         if had_payload[back] && !was_answered[back] {
             was_answered[back] = true;
-            let first = Timestamp::from_nanos(self.rest.payload[back].0.into());
-            let later = i64::try_from(now.nanos_since(first)).unwrap_or(i64::MAX);
-            self.rest.payload[back] = PayloadTime(later);
+            self.rest.answering[back].stop(now);
         }
     }
 
@@ -506,10 +500,7 @@ impl OpenFlow {
         };
         let (client, tuple, first_frame) = (self.client(), self.tuple(), self.first_frame());
         let OpenFlow { hot, rest } = self;
-        let response = |way: usize| {
-            let later = rest.payload[way].0.unsigned_abs();
-            (hot.was_answered[way]).then(|| Duration::from_nanos(later))
-        };
+        let response = |way: usize| hot.was_answered[way].then(|| rest.answering[way].elapsed());
         let beside = rest.beside.as_deref();
         let key_or_index = beside.and_then(|beside| beside.key_or_index);
         let is_gre = tuple.protocol == IpProtocol::GRE;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::flow::ended::State;
+use crate::flow::stopwatch::Stopwatch;
 use crate::model::evidence::Direction;
 use crate::model::packet::TcpHeader;
 use crate::model::tcp_options::TcpOptions;
@@ -29,9 +30,8 @@ pub struct TcpLife {
 /// What a connection's opening tells beside: segments after it do not need it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opening {
-    /// Nanoseconds: when the SYN was sent, or how much later its answer was acknowledged, as
-    /// `handshake` says. Apart from it they take less room, of which each flow has little.
-    nanos: i64,
+    /// Runs from the SYN until its answer is acknowledged, as `handshake` says.
+    watch: Stopwatch,
     handshake: Handshake,
     /// The sequence number with which each direction's bytes begin, where its SYN was seen.
     begins: [u32; 2],
@@ -50,8 +50,7 @@ enum Handshake {
 impl Opening {
     /// From SYN to the ACK that answers the SYN-ACK.
     pub fn handshake(&self) -> Option<Duration> {
-        let took = || Duration::from_nanos(self.nanos.unsigned_abs());
-        matches!(self.handshake, Handshake::Took).then(took)
+        matches!(self.handshake, Handshake::Took).then(|| self.watch.elapsed())
     }
 
     /// The sequence number with which the bytes of each direction begin, where that was seen.
@@ -74,8 +73,7 @@ impl Opening {
 
     fn end_handshake(&mut self, now: Timestamp) {
         if matches!(self.handshake, Handshake::Asked) {
-            let asked = Timestamp::from_nanos(self.nanos.into());
-            self.nanos = i64::try_from(now.nanos_since(asked)).unwrap_or(i64::MAX);
+            self.watch.stop(now);
             self.handshake = Handshake::Took;
         }
     }
@@ -147,7 +145,7 @@ impl TcpLife {
             self.sequence = tcp.sequence;
             self.timing = true;
             opening.handshake = Handshake::Asked;
-            opening.nanos = now.nanos();
+            opening.watch = Stopwatch::start(now);
         }
     }
 
