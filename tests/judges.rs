@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use common::Run;
@@ -86,16 +85,8 @@ const RESPONSE: &str = "2";
 
 impl Tshark {
     fn reads(capture: &Path) -> Tshark {
-        let mut command = Command::new("tshark");
-        command.args(["-n", "-T", "fields"]);
-        command.args(["-E", "occurrence=a", "-E", "aggregator=,"]);
-        FIELDS.iter().for_each(|field| {
-            command.args(["-e", field]);
-        });
-        command.args(["-z", "conv,tcp", "-z", "conv,udp", "-r"]);
-        command.arg(capture);
-        let output = command.output().expect("tshark is on the PATH");
-        let text = String::from_utf8_lossy(&output.stdout);
+        let options = ["-E", "aggregator=,", "-z", "conv,tcp", "-z", "conv,udp"];
+        let text = judge::tshark(capture, &options, FIELDS);
         let mut tshark = Tshark::default();
         let mut protocol = "";
         for line in text.lines() {

@@ -10,7 +10,6 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::process::Command;
 
 use common::judge::{self, Pair, pair, pair_of};
 use serde_json::Value as Json;
@@ -141,16 +140,9 @@ struct Way {
 }
 
 fn tshark(capture: &Path) -> Said {
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-T", "fields", "-d", ODD_FTP]);
-    command.args(["-E", "occurrence=a", "-E", "aggregator=|"]);
-    FIELDS.iter().for_each(|field| {
-        command.args(["-e", field]);
-    });
-    let output = command.arg("-r").arg(capture).output();
-    let text = output.expect("tshark is on the PATH").stdout;
+    let options = ["-d", ODD_FTP, "-E", "aggregator=|"];
     let mut said = Said::default();
-    for line in String::from_utf8_lossy(&text).lines() {
+    for line in judge::tshark(capture, &options, FIELDS).lines() {
         let columns: Vec<_> = line.split('\t').collect();
         if let Ok(columns) = columns.try_into() {
             packet(columns, &mut said);

@@ -6,7 +6,6 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use common::judge::{self, Pair, pair, pair_of};
 use serde_json::Value as Json;
@@ -72,16 +71,9 @@ struct Tshark {
 
 impl Tshark {
     fn reads(capture: &Path) -> Tshark {
-        let mut command = Command::new("tshark");
-        command.args(["-n", "-Y", "smb || smb2 || mailslot", "-T", "fields"]);
-        command.args(["-E", "occurrence=a", "-E", "aggregator=|"]);
-        FIELDS.iter().for_each(|field| {
-            command.args(["-e", field]);
-        });
-        let output = command.arg("-r").arg(capture).output();
-        let text = output.expect("tshark is on the PATH").stdout;
+        let options = ["-Y", "smb || smb2 || mailslot", "-E", "aggregator=|"];
         let mut tshark = Tshark::default();
-        for line in String::from_utf8_lossy(&text).lines() {
+        for line in judge::tshark(capture, &options, FIELDS).lines() {
             let columns: Vec<_> = line.split('\t').collect();
             if let Ok(columns) = columns.try_into() {
                 tshark.packet(columns);

@@ -363,16 +363,8 @@ const FIELDS: &[&str] = &[
 
 /// The protocols that tshark finds in each flow, in the order in which it does.
 fn tshark(capture: &Path) -> BTreeMap<Pair, Vec<&'static str>> {
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-T", "fields"]);
-    command.args(["-E", "occurrence=a", "-E", "aggregator=,"]);
-    FIELDS.iter().for_each(|field| {
-        command.args(["-e", field]);
-    });
-    let output = command.arg("-r").arg(capture).output();
-    let output = output.expect("tshark is on the PATH");
     let mut found: BTreeMap<Pair, Vec<&str>> = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+    for line in judge::tshark(capture, &["-E", "aggregator=,"], FIELDS).lines() {
         let Some((pair, protocol)) = packet(line) else {
             continue;
         };

@@ -5,6 +5,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +17,19 @@ const THREADS: usize = 2;
 
 /// Either side of a flow, the lower first.
 pub type Pair = (String, (IpAddr, u16), (IpAddr, u16));
+
+/// What tshark says of a capture with these options: of each packet these fields, in columns.
+pub fn tshark(capture: &Path, options: &[&str], fields: &[&str]) -> String {
+    let mut command = Command::new("tshark");
+    command.args(["-n", "-T", "fields", "-E", "occurrence=a"]);
+    command.args(options);
+    fields.iter().for_each(|field| {
+        command.args(["-e", field]);
+    });
+    let output = command.arg("-r").arg(capture).output();
+    let said = output.expect("tshark is on the PATH").stdout;
+    String::from_utf8_lossy(&said).into_owned()
+}
 
 /// The values of one of tshark's columns.
 pub fn all(column: &str) -> impl Iterator<Item = &str> {
