@@ -17,7 +17,6 @@ use crate::model::five_tuple::{IpProtocol, Peer};
 use crate::model::packet::Frame;
 use crate::model::protocol::Field;
 use crate::model::tcp_options::TcpOptions;
-use crate::model::uuid::Interface;
 
 /// How many hosts are kept: a /16 and then some, at some 300 bytes each.
 pub const MAX_HOSTS: usize = 100_000;
@@ -146,7 +145,9 @@ impl Hosts {
                     }
                 }
                 Claim::Bound(interface) | Claim::BoundInPipe { interface, .. } => {
-                    if let Some(name) = windows_interface(catalog, *interface) {
+                    // One that only a service of Windows has.
+                    let known = catalog.interface(*interface, None);
+                    if let Some(known) = known.filter(|known| known.service.is_some()) {
                         let seen = Seen {
                             system: "Windows or Samba",
                             system_kind: SystemKind::StandsIn,
@@ -154,7 +155,8 @@ impl Hosts {
                             kind: RPC,
                             frame: evidence.frame,
                         };
-                        let value = || name.map_or_else(|| interface.to_string(), str::to_owned);
+                        let value =
+                            || (known.name.clone()).unwrap_or_else(|| interface.to_string());
                         self.add(server.address, seen, value);
                     }
                 }
@@ -208,8 +210,7 @@ impl Hosts {
 
     /// Keeps what a host showed; most hosts show the same again and again.
     fn add(&mut self, host: IpAddr, seen: Seen, value: impl FnOnce() -> String) {
-        let known = self.hosts.get(&host).map_or(0, Vec::len);
-        if known == 0 && self.hosts.len() >= MAX_HOSTS / self.share {
+        if self.hosts.len() >= MAX_HOSTS / self.share && !self.hosts.contains_key(&host) {
             self.given_up += 1;
             return;
         }
@@ -292,13 +293,6 @@ fn best(clues: &[Clue]) -> Option<&Clue> {
     let of = |weight| clues.iter().find(move |clue| clue.weight == weight);
     let by_looks = || of(Weight::Looks).or_else(|| of(Weight::Glance));
     told.or_else(by_interface).or_else(by_looks)
-}
-
-/// Whether only a service of Windows has this interface: its name, if it has one.
-fn windows_interface(catalog: &Catalog, interface: Interface) -> Option<Option<&str>> {
-    let known = catalog.interface(interface, None)?;
-    known.service?;
-    Some(known.name.as_deref())
 }
 
 /// Windows starts its packets with 128 hops to live, other systems with 64 or 255 (RFC 1700 asks

@@ -2,6 +2,7 @@ use super::*;
 use crate::attribute::samples;
 use crate::dissect::text::BANNER;
 use crate::model::packet::CaptureId;
+use crate::model::uuid::Interface;
 use std::time::Duration;
 
 const SERVER: Direction = Direction::Reverse;

@@ -2,7 +2,8 @@
 //! references to.
 //!
 //! A request names the class, its answer the endpoints of the process that exports the object. A
-//! resolver also tells all names and addresses of its host, for clients to choose one of. The calls are made in NDR alone; Windows offers no other syntax for these interfaces.
+//! resolver also tells all names and addresses of its host, for clients to choose one of. The calls
+//! are made in NDR alone; Windows offers no other syntax for these interfaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -572,31 +573,18 @@ mod tests {
         let asked = activation_request(Order::Little, true, WMI, &[LOGIN]);
         let (context, opnum) = (0, 4);
         let call = Call { context, opnum };
+        let mut ask = |call_id: u32, place: Place| {
+            let said = request_fragment(call_id, 0, 4, &asked, place).bytes;
+            let header = Header::read(&said).expect("a header");
+            let mut found = Vec::new();
+            let interface = Some(SCM_ACTIVATOR);
+            activations.see(Forward, &header, interface, call, &said, &mut found);
+            assert_eq!(found, []);
+        };
         for call_id in 0..2 * MAX_CALLS as u32 {
-            for place in [Place::First, Place::Only] {
-                let said = request_fragment(call_id, 0, 4, &asked, place);
-                let header = Header::read(&said.bytes).expect("a header");
-                let mut found = Vec::new();
-                activations.see(
-                    Forward,
-                    &header,
-                    Some(SCM_ACTIVATOR),
-                    call,
-                    &said.bytes,
-                    &mut found,
-                );
-                assert_eq!(found, []);
-            }
-            let said = request_fragment(call_id | 1 << 31, 0, 4, &asked, Place::First);
-            let header = Header::read(&said.bytes).expect("a header");
-            activations.see(
-                Forward,
-                &header,
-                Some(SCM_ACTIVATOR),
-                call,
-                &said.bytes,
-                &mut Vec::new(),
-            );
+            ask(call_id, Place::First);
+            ask(call_id, Place::Only);
+            ask(call_id | 1 << 31, Place::First);
         }
         assert!(activations.is_within_bounds());
         assert_eq!(activations.calls.len(), MAX_CALLS);
