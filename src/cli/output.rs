@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::AutoStream;
 use anstream::stream::{AsLockedWrite, RawStream};
@@ -18,8 +19,32 @@ const BUFFER: usize = 256 * 1024;
 
 /// An output that has been opened, and may have to be put in its place at the end.
 pub struct Output {
-    place: Option<(TempPath, PathBuf)>,
+    unplaced: Unplaced,
     width: Option<u16>,
+}
+
+/// A file that is not in its place yet, shared with what may end the program before it is.
+#[derive(Clone, Default)]
+pub struct Unplaced(Arc<Mutex<Option<(TempPath, PathBuf)>>>);
+
+impl Unplaced {
+    /// Removes what was written so far, and has nothing be put in its place any more: whoever is about
+    /// to waits for as long as what this gives is kept.
+    pub fn give_up(&self) -> impl Drop + '_ {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = None;
+        place
+    }
+
+    fn place(&self) -> Result<(), Failure> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match place.take() {
+            None => Ok(()),
+            Some((temporary, path)) => {
+                (temporary.persist(&path)).map_err(|error| error.error.into())
+            }
+        }
+    }
 }
 
 /// Who reads what is written.
@@ -49,7 +74,7 @@ impl Output {
     /// Standard output.
     pub fn standard(readers: Readers) -> (Output, Box<dyn Write + Send>) {
         let output = Output {
-            place: None,
+            unplaced: Unplaced::default(),
             width: width(io::stdout().is_terminal()),
         };
         (output, buffered(io::stdout(), readers))
@@ -68,7 +93,7 @@ impl Output {
             }
         };
         let output = Output {
-            place,
+            unplaced: Unplaced(Arc::new(Mutex::new(place))),
             width: width(false),
         };
         Ok((output, buffered(file, readers)))
@@ -80,30 +105,19 @@ impl Output {
     }
 
     /// What is written to until it is put in its place.
-    pub fn temporary(&self) -> Option<PathBuf> {
-        let (temporary, _) = self.place.as_ref()?;
-        Some(temporary.to_path_buf())
+    pub fn unplaced(&self) -> Unplaced {
+        self.unplaced.clone()
     }
 
     /// Puts a file in its place at once: what is written to it later can be seen as it comes, and
     /// nothing more has to be allowed than to write.
-    pub fn place_now(&mut self) -> Result<(), Failure> {
-        match self.place.take() {
-            None => Ok(()),
-            Some((temporary, path)) => {
-                (temporary.persist(&path)).map_err(|error| error.error.into())
-            }
-        }
+    pub fn place_now(&self) -> Result<(), Failure> {
+        self.unplaced.place()
     }
 
     /// Puts a file in its place, once all has been written and flushed.
     pub fn finish(self) -> Result<(), Failure> {
-        match self.place {
-            None => Ok(()),
-            Some((temporary, path)) => {
-                (temporary.persist(&path)).map_err(|error| error.error.into())
-            }
-        }
+        self.unplaced.place()
     }
 }
 

@@ -11,14 +11,13 @@ const INTERRUPTED: i32 = 128 + 2;
 
 /// Is set by the first Ctrl-C (or TERM or HUP), which ends a run with everything reported. The second
 /// one ends the program at once, and what was written of a file that is not yet in its place goes
-/// away. To be called before there are threads.
+/// away: the file is the older one or the whole new one. To be called before there are threads.
 pub fn stop(output: &Output) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
-    let (set, temporary) = (stop.clone(), output.temporary());
+    let (set, unplaced) = (stop.clone(), output.unplaced());
     let handler = move || {
         if set.swap(true, Ordering::Relaxed) {
-            // Where it has just been put in its place, there is nothing to remove.
-            let _ = temporary.as_ref().map(fs::remove_file);
+            let _held = unplaced.give_up();
             std::process::exit(INTERRUPTED);
         }
     };

@@ -122,7 +122,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     };
 
     let writing = &arguments.writing;
-    let (mut output, mut sinks) = sinks(writing)?;
+    let (output, mut sinks) = sinks(writing)?;
     // Rows of hours are looked at as they come, and later there may be no right to.
     output.place_now()?;
     // Before there are threads, of which the signals' is the first.
