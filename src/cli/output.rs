@@ -121,6 +121,13 @@ impl Output {
     }
 }
 
+impl Drop for Output {
+    /// What was not put in its place goes away.
+    fn drop(&mut self) {
+        self.unplaced.give_up();
+    }
+}
+
 fn buffered<W>(out: W, readers: Readers) -> Box<dyn Write + Send>
 where
     W: RawStream + AsLockedWrite + Send + 'static,
