@@ -265,8 +265,8 @@ fn collect(
             match worker.recv() {
                 Ok(Answer::Batch(part, its)) => {
                     held.add(its);
-                    batch.ended.extend(part.ended);
-                    batch.findings.extend(part.findings);
+                    append(&mut batch.ended, part.ended);
+                    append(&mut batch.findings, part.findings);
                 }
                 Ok(Answer::Left(flows)) => left.push(Left::new(worker, flows)),
                 Ok(Answer::GivenUp(_)) | Err(_) => return,
@@ -278,9 +278,8 @@ fn collect(
         if held.flows > spent.most.flows {
             spent.most = held;
         }
-        (batch.findings).sort_by_key(|f: &Finding| (f.evidence.time, f.evidence.frame, f.tuple));
+        in_order(batch.findings).for_each(|finding| collector.learn(finding));
         batch.ended.sort_unstable_by(EndedFlow::order);
-        batch.findings.into_iter().for_each(|f| collector.learn(f));
         if !label(collector, batch.ended.into_iter(), out) {
             return;
         }
@@ -302,6 +301,29 @@ fn collect(
             return;
         }
     }
+}
+
+/// Puts some behind others, and where there are none before them does not move them.
+fn append<T>(to: &mut Vec<T>, mut more: Vec<T>) {
+    match to.is_empty() {
+        true => *to = more,
+        false => to.append(&mut more),
+    }
+}
+
+/// Findings by the frames that prove them, and those of one frame as its flows made them. Of the many
+/// that the end of a capture brings only the numbers are moved about, not they themselves.
+fn in_order(findings: Vec<Finding>) -> impl Iterator<Item = Finding> {
+    let key = |finding: &Finding| {
+        let evidence = &finding.evidence;
+        (evidence.time, evidence.frame, finding.tuple)
+    };
+    let mut order: Vec<usize> = (0..findings.len()).collect();
+    order.sort_unstable_by_key(|place| (key(&findings[*place]), *place));
+    let mut findings: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
+    order
+        .into_iter()
+        .filter_map(move |place| findings[place].take())
 }
 
 /// Labels what can be labelled now; whether anyone is there to take it.

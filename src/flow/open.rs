@@ -32,6 +32,10 @@ pub const SYN_SILENCE: Duration = Duration::from_secs(30);
 /// How long stragglers of a closed connection still belong to it.
 pub const CLOSED_SILENCE: Duration = Duration::from_secs(10);
 
+/// Up to how many pieces of evidence get room one by one: most flows prove one to three things, and
+/// hundreds of thousands of them wait.
+const ROOM_FOR_EACH: usize = 4;
+
 /// How much evidence a flow keeps. The longest real sessions seen bind a few dozen interfaces.
 pub const MAX_EVIDENCE: usize = 256;
 
@@ -460,8 +464,9 @@ impl OpenFlow {
                 });
             }
             if is_its_own && self.rest.evidence.len() < MAX_EVIDENCE {
-                // Most flows prove one thing: what they speak.
-                (self.rest.evidence).reserve_exact(usize::from(self.rest.evidence.is_empty()));
+                if self.rest.evidence.len() < ROOM_FOR_EACH {
+                    self.rest.evidence.reserve_exact(1);
+                }
                 weight += evidence.claim.weight();
                 self.rest.evidence.push(evidence);
             } else if is_its_own {
