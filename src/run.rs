@@ -211,6 +211,7 @@ fn run(
     let (released, unlearned) = collector.given_up();
     stats.given_up("flows labelled before the end of the input", released);
     stats.given_up("endpoints", unlearned);
+    stats.given_up("endpoints contested", collector.contested());
     Outcome {
         stats,
         endpoints: collector.endpoints(),

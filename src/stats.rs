@@ -53,7 +53,8 @@ pub struct Stats {
     /// Bytes of memory that the tables of flows took then: without what dissectors keep of payload
     /// and without evidence.
     pub most_bytes: u64,
-    /// What was given up at a bound, by what it was: flows, endpoints, stream bytes.
+    /// What was given up, by what it was: at a bound flows, endpoints, stream bytes; without a bound
+    /// endpoints about which answers differ.
     pub given_up: BTreeMap<&'static str, u64>,
     /// Handshake and response times by service; none: flows without one.
     times: BTreeMap<Option<ServiceId>, Times>,

@@ -23,7 +23,7 @@ use crate::dissect::Role;
 use crate::flow::ended::{EndedFlow, State};
 use crate::flow::table::Finding;
 use crate::model::evidence::{Claim, Direction, Endpoint};
-use crate::model::five_tuple::{FiveTuple, Peer, Tunnel, TunnelKind};
+use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer, Tunnel, TunnelKind};
 use crate::model::uuid::{Interface, Uuid};
 
 /// How many ended flows wait for an answer that may still name them. At some 400 bytes each they
@@ -110,7 +110,11 @@ impl<'a> Collector<'a> {
         };
         match evidence.claim {
             Claim::Mapped { interface, at, .. } if MAPPERS.contains(&server.port) => {
-                let lesson = lesson(Export::Interface(interface), Teacher::Mapper);
+                let teacher = match tuple.protocol {
+                    IpProtocol::UDP => Teacher::MapperByDatagram,
+                    _ => Teacher::Mapper,
+                };
+                let lesson = lesson(Export::Interface(interface), teacher);
                 match at {
                     Endpoint::Pipe(pipe) => map.learn_pipe(server.address, pipe.into(), lesson),
                     at => learn_port(map, catalog, server, &at, lesson),
@@ -148,6 +152,22 @@ impl<'a> Collector<'a> {
                     (map.instances).learn(Peer { address, port }, protocol, instance);
                 }
             }
+            Claim::Contested(said) => match *said {
+                Claim::Mapped { interface, at, .. } if MAPPERS.contains(&server.port) => {
+                    let teacher = Teacher::MapperByDatagram;
+                    let lesson = lesson(Export::Interface(interface), teacher);
+                    if let Some((_, protocol, port)) = address_of(&at, server.address) {
+                        map.contest(catalog, server.address, protocol, port, lesson);
+                    }
+                }
+                Claim::Hosted { at, .. } => {
+                    if let Some((_, protocol, port)) = address_of(&at, server.address) {
+                        let is_new = (map.instances).contest(Peer { port, ..server }, protocol);
+                        map.found_contested += u64::from(is_new);
+                    }
+                }
+                _ => {}
+            },
             Claim::Assigned { by, at, listener } => {
                 let (host, other, role) = match listener == client {
                     true => (guest, server, Role::Client),
@@ -254,6 +274,12 @@ impl<'a> Collector<'a> {
             .map(|map| map.given_up + map.hosts.given_up + map.instances.given_up)
             .sum();
         (self.released, self.unplaced + unlearned)
+    }
+
+    /// Endpoints about which answers differ.
+    pub fn contested(&self) -> u64 {
+        let maps = iter::once(&self.map).chain(self.realms.values());
+        maps.map(|map| map.found_contested).sum()
     }
 
     fn release_one(&mut self, out: &mut dyn FnMut(LabelledFlow)) {

@@ -29,7 +29,8 @@ pub struct EndpointRow {
     pub learned: Frame,
     /// What kind of thing that frame said.
     pub how: EvidenceKind,
-    /// The other host that said so, which cannot know; none where the server itself did.
+    /// Who said so, where that names nothing: another host, which cannot know, or the server, where
+    /// its answers differ. None where the server said so.
     pub said_by: Option<IpAddr>,
     /// From when on this held: when it was learned, not when the service started.
     pub since: Timestamp,

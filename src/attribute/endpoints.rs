@@ -2,9 +2,10 @@
 //!
 //! Learned from what every client was told and asked about by every flow: never keyed by client.
 //! A tenant holds its port until another service moves in or it is seen to have moved itself; a
-//! flow is judged by its own start.
+//! flow is judged by its own start. What a datagram taught, which anyone on the way may have sent,
+//! moves nothing but what other datagrams taught, and is taken back where answers differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
@@ -50,11 +51,17 @@ pub const MAX_HEARSAY: usize = 50_000;
 /// How many such words are kept about one port.
 pub const MAX_HEARSAY_OF_ONE: usize = 8;
 
+/// How many ports are kept about which answers differ. What was taught of more is taken back as well,
+/// but may be taught again.
+pub const MAX_CONTESTED: usize = 50_000;
+
 /// How an endpoint was learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Teacher {
-    /// An endpoint mapper's answer.
+    /// An endpoint mapper's answer in a stream.
     Mapper,
+    /// The same in a datagram.
+    MapperByDatagram,
     /// An accepted BIND on the port itself.
     Bind,
     /// An activation, or the address of an object looked up.
@@ -113,13 +120,15 @@ impl Tenant {
     }
 }
 
-/// What one host said of a port of another. It cannot know, so this names no service.
+/// What was said of a port without ground: this names no service.
 #[derive(Clone, Debug)]
 pub struct Hearsay {
     /// What is said to live there.
     pub export: Export,
     /// The service that exports it, as far as the catalog knows.
     pub service: Option<ServiceId>,
+    /// Why that names nothing: who said so is another host and cannot know, or answers differ.
+    pub how: EvidenceKind,
     /// Who said so.
     pub by: IpAddr,
     /// In which frame.
@@ -128,6 +137,9 @@ pub struct Hearsay {
 }
 
 type Place = (IpAddr, IpProtocol, u16);
+
+/// An interface of a server, by who told of it: datagrams do not move what streams taught.
+type Home = (IpAddr, IpProtocol, Interface, Teacher);
 
 /// Everything learned about endpoints.
 #[derive(Debug)]
@@ -138,9 +150,11 @@ pub struct EndpointMap {
     ports_of: BTreeMap<IpAddr, usize>,
     hearsay: BTreeMap<Place, Vec<Hearsay>>,
     words: usize,
+    /// About which answers in datagrams differ.
+    contested: BTreeSet<Place>,
     ports: HashMap<Place, Vec<Tenant>, RandomState>,
     /// Where each interface of a server was last said to live.
-    homes: HashMap<(IpAddr, IpProtocol, Interface), Vec<u16>, RandomState>,
+    homes: HashMap<Home, Vec<u16>, RandomState>,
     pipes: BTreeMap<(IpAddr, String, Interface), (Frame, Timestamp)>,
     tenants: usize,
     /// Transfers that hosts agreed on.
@@ -151,6 +165,8 @@ pub struct EndpointMap {
     pub hosts: Hosts,
     /// Answers that did not fit the bounds.
     pub given_up: u64,
+    /// Endpoints about which answers were found to differ.
+    pub found_contested: u64,
 }
 
 /// What an answer or an accepted BIND taught.
@@ -180,6 +196,7 @@ impl EndpointMap {
             ports_of: BTreeMap::new(),
             hearsay: BTreeMap::new(),
             words: 0,
+            contested: BTreeSet::new(),
             ports: HashMap::default(),
             homes: HashMap::default(),
             pipes: BTreeMap::new(),
@@ -188,6 +205,7 @@ impl EndpointMap {
             instances: Instances::within(MAX_INSTANCES / share),
             hosts: Hosts::with_share(share),
             given_up: 0,
+            found_contested: 0,
         }
     }
 
@@ -202,6 +220,9 @@ impl EndpointMap {
     ) {
         let service = lesson.export.service(catalog);
         let place = (server, protocol, port);
+        if lesson.teacher.is_datagram() && self.contested.contains(&place) {
+            return;
+        }
         let is_new = !self.ports.contains_key(&place);
         let of_one = self.ports_of.get(&server).copied().unwrap_or(0);
         let is_full = self.tenants >= MAX_TENANTS_IN_ALL / self.share
@@ -218,27 +239,70 @@ impl EndpointMap {
         let before = tenants.len();
         settle(tenants, service, lesson);
         self.tenants += tenants.len() - before;
-        if let (Teacher::Mapper, Export::Interface(interface)) = (lesson.teacher, lesson.export) {
-            self.follow_move(server, protocol, port, (interface, lesson.time));
+        let moves: &[Teacher] = match lesson.teacher {
+            Teacher::Mapper => &[Teacher::Mapper, Teacher::MapperByDatagram],
+            Teacher::MapperByDatagram => &[Teacher::MapperByDatagram],
+            Teacher::Bind | Teacher::ObjectExporter => &[],
+        };
+        if let Export::Interface(interface) = lesson.export {
+            for teacher in moves {
+                let home = (server, protocol, interface, *teacher);
+                self.follow_move(home, port, lesson.time);
+            }
+        }
+    }
+
+    /// Takes back what datagrams taught of a port of `server`: answers to one call differ about it,
+    /// and nobody can say which are the server's. Flows there are named by stronger ground or not at
+    /// all from now on.
+    pub fn contest(
+        &mut self,
+        catalog: &Catalog,
+        server: IpAddr,
+        protocol: IpProtocol,
+        port: u16,
+        lesson: Lesson,
+    ) {
+        let place = (server, protocol, port);
+        self.hear_of(
+            catalog,
+            place,
+            (server, EvidenceKind::EndpointContested),
+            lesson,
+        );
+        let is_new = !self.contested.contains(&place);
+        self.found_contested += u64::from(is_new);
+        if is_new && self.contested.len() < MAX_CONTESTED / self.share {
+            self.contested.insert(place);
+        }
+        let Some(tenants) = self.ports.get_mut(&place) else {
+            return;
+        };
+        let before = tenants.len();
+        let contested = tenants.extract_if(.., |tenant| tenant.teacher.is_datagram());
+        let left: Vec<_> = contested.filter_map(|tenant| tenant.until).collect();
+        self.tenants -= before - tenants.len();
+        // Who was taken to have replaced one of them was there all along.
+        for other in tenants.iter_mut() {
+            other.from = other.from.filter(|from| !left.contains(from));
         }
     }
 
     /// An answer that names another port than the last one did: the interface has moved, unless it
     /// is seen at the old port again. The ports of one answer stand side by side.
-    fn follow_move(
-        &mut self,
-        server: IpAddr,
-        protocol: IpProtocol,
-        port: u16,
-        (interface, said): (Interface, Timestamp),
-    ) {
-        let homes = self.homes.entry((server, protocol, interface)).or_default();
+    fn follow_move(&mut self, home: Home, port: u16, said: Timestamp) {
+        let (server, protocol, interface, teacher) = home;
+        let is_moved = |tenant: &Tenant| {
+            tenant.export == Export::Interface(interface)
+                && tenant.teacher.is_datagram() == teacher.is_datagram()
+        };
+        let homes = self.homes.entry(home).or_default();
         if homes.contains(&port) || homes.len() >= MAX_HOMES {
             return;
         }
         let lives_at = |map: &HashMap<Place, Vec<Tenant>, RandomState>, home: u16| {
             (map.get(&(server, protocol, home)).into_iter().flatten())
-                .any(|t| t.export == Export::Interface(interface) && t.confirmed >= said)
+                .any(|t| is_moved(t) && t.confirmed >= said)
         };
         for home in std::mem::take(homes) {
             if lives_at(&self.ports, home) {
@@ -247,7 +311,7 @@ impl EndpointMap {
             }
             let tenants = self.ports.get_mut(&(server, protocol, home));
             for tenant in tenants.into_iter().flatten() {
-                if tenant.export == Export::Interface(interface) && tenant.until.is_none() {
+                if is_moved(tenant) && tenant.until.is_none() {
                     tenant.until = Some(said);
                 }
             }
@@ -276,6 +340,16 @@ impl EndpointMap {
         by: IpAddr,
         lesson: Lesson,
     ) {
+        self.hear_of(catalog, place, (by, EvidenceKind::EndpointClaim), lesson);
+    }
+
+    fn hear_of(
+        &mut self,
+        catalog: &Catalog,
+        place: Place,
+        (by, how): (IpAddr, EvidenceKind),
+        lesson: Lesson,
+    ) {
         let here = self.hearsay.get(&place);
         let is_known = |heard: &Hearsay| heard.export == lesson.export && heard.by == by;
         if here.is_some_and(|here| here.iter().any(is_known)) {
@@ -290,13 +364,14 @@ impl EndpointMap {
         self.hearsay.entry(place).or_default().push(Hearsay {
             export: lesson.export,
             service: lesson.export.service(catalog),
+            how,
             by,
             learned: lesson.frame,
             since: lesson.time,
         });
     }
 
-    /// What others said of a port.
+    /// What was said of a port without ground.
     pub fn hearsay(&self, server: Peer, protocol: IpProtocol) -> &[Hearsay] {
         let place = (server.address, protocol, server.port);
         self.hearsay.get(&place).map_or(&[], Vec::as_slice)
@@ -368,7 +443,7 @@ impl EndpointMap {
                     interfaces: heard.export.interface().into_iter().collect(),
                     services: heard.service.into_iter().collect(),
                     learned: heard.learned,
-                    how: EvidenceKind::EndpointClaim,
+                    how: heard.how,
                     said_by: Some(heard.by),
                     since: heard.since,
                     until: None,
@@ -396,9 +471,13 @@ impl EndpointMap {
 }
 
 impl Teacher {
+    fn is_datagram(self) -> bool {
+        self == Teacher::MapperByDatagram
+    }
+
     fn evidence_kind(self) -> EvidenceKind {
         match self {
-            Teacher::Mapper => EvidenceKind::EndpointMap,
+            Teacher::Mapper | Teacher::MapperByDatagram => EvidenceKind::EndpointMap,
             Teacher::Bind => EvidenceKind::RpcInterface,
             Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         }
@@ -407,13 +486,16 @@ impl Teacher {
 
 /// Enters a lesson into a port's history.
 fn settle(tenants: &mut Vec<Tenant>, service: Option<ServiceId>, lesson: Lesson) {
-    let known = tenants.iter().position(|t| t.export == lesson.export);
+    let is_datagram = lesson.teacher.is_datagram();
+    let is_known = |t: &Tenant| t.export == lesson.export && t.teacher.is_datagram() == is_datagram;
+    let known = tenants.iter().position(is_known);
     if let Some(known) = known {
         return confirm(tenants, known, lesson.time);
     }
     // Another service's tenants that nobody has confirmed since are taken to have moved out.
     // An interface that the catalog ties to no service drives nobody out.
-    for old in tenants.iter_mut().filter(|old| old.until.is_none()) {
+    let may_leave = |old: &&mut Tenant| !is_datagram || old.teacher.is_datagram();
+    for old in (tenants.iter_mut().filter(|old| old.until.is_none())).filter(may_leave) {
         let is_other = matches!((old.service, service), (Some(old), Some(new)) if old != new);
         if is_other && old.learned != lesson.frame && old.confirmed < lesson.time {
             old.until = Some(lesson.time);

@@ -32,12 +32,14 @@ pub struct Instance {
 type Place = (IpAddr, IpProtocol, u16);
 
 /// Instances by where they listen. The first that is told of a place stays there: a port changes
-/// hands only when an administrator moves it, and whoever lies later moves nothing.
+/// hands only when an administrator moves it, and whoever lies later moves nothing. Where answers
+/// differ about a place, nothing is believed of it any more.
 #[derive(Debug)]
 pub struct Instances {
     /// How many are kept.
     bound: usize,
-    places: BTreeMap<Place, Instance>,
+    /// None is there where answers differ.
+    places: BTreeMap<Place, Option<Instance>>,
     /// Instances that did not fit the bound.
     pub given_up: u64,
 }
@@ -55,21 +57,39 @@ impl Instances {
     /// Learns that an instance listens there.
     pub fn learn(&mut self, at: Peer, protocol: IpProtocol, instance: Instance) {
         let place = (at.address, protocol, at.port);
-        if self.places.len() < self.bound || self.places.contains_key(&place) {
-            self.places.entry(place).or_insert(instance);
+        if self.has_room_for(&place) {
+            self.places.entry(place).or_insert(Some(instance));
         } else {
             self.given_up += 1;
         }
     }
 
+    /// Learns that answers differ in what listens there; says whether that is new.
+    pub fn contest(&mut self, at: Peer, protocol: IpProtocol) -> bool {
+        let place = (at.address, protocol, at.port);
+        let is_new = !matches!(self.places.get(&place), Some(None));
+        if self.has_room_for(&place) {
+            self.places.insert(place, None);
+        }
+        is_new
+    }
+
+    fn has_room_for(&self, place: &Place) -> bool {
+        self.places.len() < self.bound || self.places.contains_key(place)
+    }
+
     /// The instance that listens there.
     pub fn find(&self, at: Peer, protocol: IpProtocol) -> Option<&Instance> {
-        self.places.get(&(at.address, protocol, at.port))
+        self.places.get(&(at.address, protocol, at.port))?.as_ref()
     }
 
     /// Every instance, by server, protocol and port.
     pub fn all(&self) -> impl Iterator<Item = (IpAddr, IpProtocol, u16, &Instance)> {
-        (self.places.iter()).map(|((host, protocol, port), known)| (*host, *protocol, *port, known))
+        self.places
+            .iter()
+            .filter_map(|((host, protocol, port), known)| {
+                Some((*host, *protocol, *port, known.as_ref()?))
+            })
     }
 }
 
@@ -106,6 +126,17 @@ mod tests {
         let found = instances.find(peer(1), IpProtocol::TCP);
         assert_eq!(found.map(|known| known.frame.number), Some(1));
         assert_eq!(instances.find(peer(1), IpProtocol::UDP), None);
+    }
+
+    #[test]
+    fn where_answers_differ_nothing_is_believed_any_more() {
+        let mut instances = Instances::within(MAX_INSTANCES);
+        instances.learn(peer(1), IpProtocol::TCP, instance(1));
+        assert!(instances.contest(peer(1), IpProtocol::TCP));
+        instances.learn(peer(1), IpProtocol::TCP, instance(2));
+        assert_eq!(instances.find(peer(1), IpProtocol::TCP), None);
+        assert_eq!(instances.all().count(), 0);
+        assert!(!instances.contest(peer(1), IpProtocol::TCP), "it is known");
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub enum EvidenceKind {
     EndpointMap,
     /// What a host said of an endpoint of another, which it cannot know. Names no service.
     EndpointClaim,
+    /// What one answer said of an endpoint, and another answer to the same call did not. Names no
+    /// service.
+    EndpointContested,
     /// DCOM's answer that an object exporter listens there.
     ObjectExporter,
     /// An accepted presentation context.
@@ -88,6 +91,7 @@ impl EvidenceKind {
             EvidenceKind::IpProtocol => "ip-protocol",
             EvidenceKind::EndpointMap => "endpoint-map",
             EvidenceKind::EndpointClaim => "endpoint-claim",
+            EvidenceKind::EndpointContested => "endpoint-contested",
             EvidenceKind::ObjectExporter => "object-exporter",
             EvidenceKind::RpcInterface => "rpc-interface",
             EvidenceKind::RpcOffer => "rpc-offer",

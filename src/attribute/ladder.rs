@@ -467,7 +467,7 @@ impl Ladder<'_> {
         reached.into_iter().collect()
     }
 
-    /// What other hosts said of the port, where nothing better names a service: shown, with
+    /// What was said of the port without ground, where nothing better names a service: shown, with
     /// candidates, and no more.
     fn add_hearsay(&self, case: &Case, map: &EndpointMap, label: &mut Label) {
         if label.service.is_some() || case.spoken.is_some_and(|spoken| !is_rpc(spoken)) {
@@ -478,7 +478,7 @@ impl Ladder<'_> {
             let (what, name) = self.exported(heard.export, case);
             label.candidates.extend(heard.service);
             label.evidence.push(Ground {
-                kind: EvidenceKind::EndpointClaim,
+                kind: heard.how,
                 value: format!("{what}, said by {}", heard.by),
                 name,
                 frame: Some(heard.learned),
@@ -541,6 +541,10 @@ impl Ladder<'_> {
                 endpoint_text(at, server),
                 class.and_then(|class| self.class_name(class)),
             ),
+            Claim::Contested(said) => {
+                let (value, name) = self.contested(said, server)?;
+                (EvidenceKind::EndpointContested, value, name)
+            }
             Claim::NetbiosName { .. } | Claim::SentToMailslot(_) => {
                 return netbios::ground(evidence, self.catalog);
             }
@@ -562,9 +566,25 @@ impl Ladder<'_> {
         })
     }
 
+    /// What was contested, and its name.
+    fn contested(&self, said: &Claim, server: Peer) -> Option<(String, Option<String>)> {
+        match said {
+            Claim::Mapped { interface, at, .. } => {
+                let value = format!("{interface} at {}", endpoint_text(at, server));
+                Some((value, self.name_of(*interface)))
+            }
+            Claim::Hosted { name, at, .. } => {
+                Some((format!("{name} at {}", endpoint_text(at, server)), None))
+            }
+            _ => None,
+        }
+    }
+
     fn learned(&self, tenant: &Tenant, case: &Case) -> Ground {
         let kind = match tenant.teacher {
-            Teacher::Mapper | Teacher::Bind => EvidenceKind::EndpointMap,
+            Teacher::Mapper | Teacher::MapperByDatagram | Teacher::Bind => {
+                EvidenceKind::EndpointMap
+            }
             Teacher::ObjectExporter => EvidenceKind::ObjectExporter,
         };
         let (value, name) = self.exported(tenant.export, case);

@@ -450,6 +450,7 @@ impl OpenFlow {
                     | Claim::Assigned { .. }
                     | Claim::Hosted { .. }
                     | Claim::Bound(_)
+                    | Claim::Contested(_)
             );
             if concerns_others && self.is_disputed() {
                 continue;

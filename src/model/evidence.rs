@@ -181,9 +181,17 @@ pub enum Claim {
         /// Where it listens.
         at: Endpoint,
     },
+    /// Two answers to one call differ in this, which one of them said: neither is believed, and what
+    /// was claimed of it before is taken back.
+    Contested(Box<Claim>),
 }
 
 impl Claim {
+    /// The claim, contested.
+    pub fn contested(self) -> Claim {
+        Claim::Contested(Box::new(self))
+    }
+
     /// What a claim weighs in memory: 1, and 1 more for every 128 bytes of text and lists in it. With
     /// the frame and the time that prove it, 1 is about 100 bytes.
     pub fn weight(&self) -> usize {
@@ -201,6 +209,7 @@ impl Claim {
             Claim::CarriedToMailslot { mailslot, .. } => mailslot.len(),
             Claim::Said { text, .. } | Claim::CarriedFor { text, .. } => text.len(),
             Claim::Hosted { name, .. } => name.len(),
+            Claim::Contested(claim) => return 1 + claim.weight(),
             Claim::Speaks(_)
             | Claim::ClientIs(_)
             | Claim::Offered(_)
