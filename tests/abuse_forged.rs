@@ -7,7 +7,9 @@ mod common;
 use std::net::Ipv4Addr;
 
 use common::floods::{ANSWER, QUERY};
-use common::lies::{CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, honest, row_of};
+use common::lies::{
+    CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, find, honest, row_of, run,
+};
 use common::wire::*;
 use serde_json::Value as Json;
 
@@ -176,24 +178,295 @@ fn datagram_answer(sequence: u32, port: u16) -> Vec<u8> {
     rpc_datagram(RESPONSE, EPM, sequence, EPT_MAP, &towers(port))
 }
 
+/// The victim's answer, or what comes in its name.
+fn datagram_from_victim(tape: &mut File, datagram: &[u8]) {
+    tape.udp((VICTIM, 135), ASKER, datagram);
+}
+
 #[test]
-fn over_udp_the_first_answer_of_who_was_asked_is_believed_and_no_later_one() {
-    assert_first_answer_holds(|tape| {
+fn over_udp_the_answer_of_who_was_asked_is_believed_however_often_it_comes() {
+    for times in 1..4 {
+        let row = at_the_true_port(|tape| {
+            datagram_asked(tape);
+            for _ in 0..times {
+                datagram_from_victim(tape, &datagram_answer(1, TRUE_PORT));
+            }
+        });
+        assert_eq!(row["service"], "LSASS", "{times}: {row:#}");
+        let row = at_the_true_port(|tape| {
+            for _ in 0..times {
+                datagram_asked(tape);
+                datagram_from_victim(tape, &datagram_answer(1, TRUE_PORT));
+            }
+        });
+        assert_eq!(row["service"], "LSASS", "asked as often: {row:#}");
+    }
+    let both = [
+        tower(SAMR, (VICTIM, TRUE_PORT)),
+        tower(SAMR, (VICTIM, 49_156)),
+    ];
+    let turned = [both[1].clone(), both[0].clone()];
+    let row = at_the_true_port(|tape| {
         datagram_asked(tape);
-        for port in [TRUE_PORT, PORT] {
-            tape.udp((VICTIM, 135), ASKER, &datagram_answer(1, port));
+        for towers in [both, turned] {
+            let answer = rpc_datagram(RESPONSE, EPM, 1, EPT_MAP, &mapped(&towers));
+            datagram_from_victim(tape, &answer);
         }
+    });
+    assert_eq!(row["service"], "LSASS", "in another order: {row:#}");
+}
+
+/// Whether a row says that answers differ.
+fn says_contested(row: &Json) -> bool {
+    let grounds = row["evidence"].as_array().into_iter().flatten();
+    let mut kinds = grounds.map(|ground| &ground["kind"]);
+    kinds.any(|kind| kind == "endpoint-contested")
+}
+
+/// The ports that answers differ in are nobody's.
+fn assert_contested(lie: impl Fn(&mut File)) {
+    let result = run(|tape| {
+        lie(tape);
+        for port in [PORT, TRUE_PORT] {
+            silent_talk(tape, CLIENT, (VICTIM, port));
+        }
+    });
+    let mut contested = 0;
+    for port in [PORT, TRUE_PORT] {
+        let row = find(&result, CLIENT, (VICTIM, port));
+        assert_eq!(row["service"], Json::Null, "{row:#}");
+        assert_eq!(row["basis"], "none", "{row:#}");
+        contested += u64::from(says_contested(&row));
+    }
+    let counted = &result.stats()["given_up"]["endpoints contested"];
+    assert!(
+        contested > 0 && *counted == contested,
+        "{contested} {counted}"
+    );
+    let asked = find(&result, ASKER, (VICTIM, 135));
+    assert!(says_contested(&asked), "{asked:#}");
+}
+
+#[test]
+fn over_udp_of_answers_that_differ_none_is_believed_whichever_comes_first() {
+    let orders: [&[u16]; 4] = [
+        &[PORT, TRUE_PORT],
+        &[TRUE_PORT, PORT],
+        &[TRUE_PORT, TRUE_PORT, PORT],
+        &[PORT, TRUE_PORT, PORT, TRUE_PORT],
+    ];
+    for order in orders {
+        assert_contested(|tape| {
+            datagram_asked(tape);
+            for port in order {
+                datagram_from_victim(tape, &datagram_answer(1, *port));
+            }
+        });
+        assert_contested(|tape| {
+            for port in order {
+                datagram_asked(tape);
+                datagram_from_victim(tape, &datagram_answer(1, *port));
+            }
+        });
+    }
+    // One more endpoint beside the true one.
+    assert_contested(|tape| {
+        let both = mapped(&[
+            tower(SAMR, (VICTIM, TRUE_PORT)),
+            tower(SAMR, (VICTIM, PORT)),
+        ]);
+        datagram_asked(tape);
+        datagram_from_victim(tape, &rpc_datagram(RESPONSE, EPM, 1, EPT_MAP, &both));
+        datagram_from_victim(tape, &datagram_answer(1, TRUE_PORT));
     });
 }
 
 #[test]
-fn over_udp_a_question_that_is_sent_again_is_answered_again_with_the_same() {
-    assert_first_answer_holds(|tape| {
-        for port in [TRUE_PORT, TRUE_PORT, PORT] {
+fn over_udp_what_ends_a_call_otherwise_takes_its_answer_back() {
+    const FAULT: u8 = 3;
+    const REJECT: u8 = 6;
+    let nothing = |kind| rpc_datagram(kind, EPM, 1, EPT_MAP, &[0; 4]);
+    let mut sealed = datagram_answer(1, TRUE_PORT);
+    sealed[78] = 10;
+    let none = rpc_datagram(RESPONSE, EPM, 1, EPT_MAP, &mapped(&[]));
+    // A server that sends calls back would send anything.
+    let echo = rpc_datagram(REQUEST, EPM, 1, EPT_MAP, &[0; 120]);
+    for other in [nothing(FAULT), nothing(REJECT), sealed, none, echo] {
+        assert_contested(|tape| {
             datagram_asked(tape);
-            tape.udp((VICTIM, 135), ASKER, &datagram_answer(1, port));
+            datagram_from_victim(tape, &datagram_answer(1, PORT));
+            datagram_from_victim(tape, &other);
+        });
+    }
+}
+
+#[test]
+fn over_udp_an_answer_is_compared_with_the_first_however_many_calls_lie_between() {
+    assert_contested(|tape| {
+        datagram_asked(tape);
+        datagram_from_victim(tape, &datagram_answer(1, PORT));
+        for call in 2..200 {
+            let question = rpc_datagram(REQUEST, EPM, call, EPT_MAP, &[0; 120]);
+            tape.udp(ASKER, (VICTIM, 135), &question);
+        }
+        datagram_from_victim(tape, &datagram_answer(1, TRUE_PORT));
+    });
+}
+
+/// A fragment of an answer to call 1; whether it is the last.
+fn fragment_of_answer(number: u8, is_last: bool, stub: &[u8]) -> Vec<u8> {
+    let mut datagram = rpc_datagram(RESPONSE, EPM, 1, EPT_MAP, stub);
+    datagram[2] = 0x24 | u8::from(is_last) << 1;
+    datagram[76] = number;
+    datagram
+}
+
+#[test]
+fn over_udp_no_fragment_replaces_another() {
+    let parts = |port| {
+        let stub = towers(port);
+        let (begin, end) = stub.split_at(40);
+        [
+            fragment_of_answer(0, false, begin),
+            fragment_of_answer(1, true, end),
+        ]
+    };
+    let whole = parts(TRUE_PORT);
+    let row = at_the_true_port(|tape| {
+        datagram_asked(tape);
+        for part in [&whole[0], &whole[0], &whole[1], &whole[0], &whole[1]] {
+            datagram_from_victim(tape, part);
         }
     });
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    let ([begin, end], [_, other_end]) = (parts(TRUE_PORT), parts(PORT));
+    let alone = datagram_answer(1, PORT);
+    for order in [
+        [&begin, &end, &other_end],
+        [&begin, &other_end, &end],
+        [&begin, &alone, &end],
+        [&alone, &begin, &end],
+    ] {
+        assert_contested(|tape| {
+            datagram_asked(tape);
+            order
+                .iter()
+                .for_each(|part| datagram_from_victim(tape, part));
+        });
+    }
+    let mut other_begin = begin.clone();
+    other_begin[80 + 21] ^= 1;
+    assert_not_believed_at(TRUE_PORT, |tape| {
+        datagram_asked(tape);
+        for part in [&begin, &other_begin, &end] {
+            datagram_from_victim(tape, part);
+        }
+    });
+}
+
+/// Nothing names what is at this port.
+fn assert_not_believed_at(port: u16, lie: impl FnOnce(&mut File)) {
+    let row = row_of(CLIENT, (VICTIM, port), |tape| {
+        lie(tape);
+        silent_talk(tape, CLIENT, (VICTIM, port));
+    });
+    assert_eq!(row["service"], Json::Null, "{row:#}");
+    assert_eq!(row["basis"], "none", "{row:#}");
+}
+
+/// The client asks, and answers about these ports come.
+fn contest(tape: &mut File) {
+    datagram_asked(tape);
+    for port in [PORT, TRUE_PORT] {
+        datagram_from_victim(tape, &datagram_answer(1, port));
+    }
+}
+
+#[test]
+fn what_was_contested_is_not_believed_again_from_a_datagram() {
+    let again = |tape: &mut File, call| {
+        let question = rpc_datagram(REQUEST, EPM, call, EPT_MAP, &[0; 120]);
+        tape.udp(ASKER, (VICTIM, 135), &question);
+        datagram_from_victim(tape, &datagram_answer(call, PORT));
+    };
+    assert_not_believed(|tape| {
+        contest(tape);
+        again(tape, 2);
+    });
+    assert_not_believed(|tape| {
+        again(tape, 2);
+        contest(tape);
+    });
+}
+
+#[test]
+fn what_a_stream_taught_is_not_contested_by_datagrams_nor_moved() {
+    let asks = |tape: &mut File| {
+        let at = [(VICTIM, TRUE_PORT)];
+        ask_mapper(tape, (CLIENT.0, 50_100), VICTIM, SAMR, &at);
+    };
+    let forged = |tape: &mut File| {
+        datagram_asked(tape);
+        datagram_from_victim(tape, &datagram_answer(1, PORT));
+    };
+    let lies: [&dyn Fn(&mut File); 4] = [
+        &|tape| {
+            contest(tape);
+            asks(tape);
+        },
+        &|tape| {
+            asks(tape);
+            contest(tape);
+        },
+        &|tape| {
+            asks(tape);
+            forged(tape);
+        },
+        &|tape| {
+            forged(tape);
+            asks(tape);
+        },
+    ];
+    for lie in lies {
+        let row = at_the_true_port(lie);
+        assert_eq!(row["service"], "LSASS", "{row:#}");
+        assert_eq!(row["basis"], "endpoint", "{row:#}");
+    }
+}
+
+#[test]
+fn what_binds_at_a_contested_port_keeps_its_name() {
+    let row = row_of(CLIENT, (VICTIM, TRUE_PORT), |tape| {
+        contest(tape);
+        let mut talk = Connection::open(tape, CLIENT, (VICTIM, TRUE_PORT));
+        talk.ask(tape, &bind(1, SAMR));
+        talk.answer(tape, &bind_ack(1));
+        talk.close(tape);
+    });
+    assert_eq!(row["service"], "LSASS", "{row:#}");
+    assert_eq!(row["basis"], "content", "{row:#}");
+    // Others there are named by it, too: it was on the port itself.
+    let row = at_the_true_port(|tape| {
+        let mut talk = Connection::open(tape, (CLIENT.0, 50_100), (VICTIM, TRUE_PORT));
+        talk.ask(tape, &bind(1, SAMR));
+        talk.answer(tape, &bind_ack(1));
+        talk.close(tape);
+        contest(tape);
+    });
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+}
+
+#[test]
+fn a_flow_that_is_over_before_its_port_is_contested_is_not_named_by_it() {
+    for port in [PORT, TRUE_PORT] {
+        let row = row_of(CLIENT, (VICTIM, port), |tape| {
+            datagram_asked(tape);
+            datagram_from_victim(tape, &datagram_answer(1, PORT));
+            silent_talk(tape, CLIENT, (VICTIM, port));
+            datagram_from_victim(tape, &datagram_answer(1, TRUE_PORT));
+        });
+        assert_eq!(row["service"], Json::Null, "{row:#}");
+    }
 }
 
 #[test]
@@ -358,13 +631,91 @@ fn nobody_answers_for_a_browser_of_sql_server() {
     }
 }
 
-#[test]
-fn of_two_answers_of_a_browser_the_first_holds() {
-    assert_not_believed(|tape| {
-        tape.udp(ASKER, BROWSER, &[3]);
-        tape.udp(BROWSER, ASKER, &browser_answer(TRUE_PORT));
-        tape.udp(BROWSER, ASKER, &browser_answer(PORT));
+/// None of the ports that a browser's answers differ in is believed.
+fn assert_contested_by_browser(lie: impl Fn(&mut File)) {
+    let result = run(|tape| {
+        lie(tape);
+        for port in [PORT, TRUE_PORT] {
+            silent_talk(tape, CLIENT, (VICTIM, port));
+        }
     });
+    for port in [PORT, TRUE_PORT] {
+        let row = find(&result, CLIENT, (VICTIM, port));
+        assert_eq!(row["service"], Json::Null, "{row:#}");
+        assert_eq!(row["basis"], "none", "{row:#}");
+    }
+    let counted = &result.stats()["given_up"]["endpoints contested"];
+    assert!(counted.as_u64().is_some_and(|count| count > 0), "{counted}");
+    let asked = find(&result, ASKER, BROWSER);
+    assert!(says_contested(&asked), "{asked:#}");
+}
+
+#[test]
+fn a_browser_that_answers_the_same_again_is_believed() {
+    let row = honest(|tape| {
+        for _ in 0..3 {
+            tape.udp(ASKER, BROWSER, &[3]);
+            tape.udp(BROWSER, ASKER, &browser_answer(PORT));
+            tape.udp(BROWSER, ASKER, &browser_answer(PORT));
+        }
+    });
+    assert_eq!(row["basis"], "endpoint", "{row:#}");
+}
+
+#[test]
+fn of_answers_of_a_browser_that_differ_none_is_believed_whichever_comes_first() {
+    let ports = [[PORT, TRUE_PORT], [TRUE_PORT, PORT]];
+    let all = (&b"\x03"[..], browser_answer as fn(u16) -> Vec<u8>);
+    let one = (
+        &b"\x04MSSQLSERVER\0"[..],
+        browser_answer as fn(u16) -> Vec<u8>,
+    );
+    let administrators = (
+        &b"\x0f\x01MSSQLSERVER\0"[..],
+        administrators_answer as fn(u16) -> Vec<u8>,
+    );
+    for (question, answer) in [all, one, administrators] {
+        for order in ports {
+            assert_contested_by_browser(|tape| {
+                tape.udp(ASKER, BROWSER, question);
+                order
+                    .iter()
+                    .for_each(|port| tape.udp(BROWSER, ASKER, &answer(*port)));
+            });
+            // Another question in the client's name does not make the second answer one to it.
+            assert_contested_by_browser(|tape| {
+                tape.udp(ASKER, BROWSER, question);
+                tape.udp(BROWSER, ASKER, &answer(order[0]));
+                for other in [&b"\x03"[..], b"\x04OTHER\0", b"\x0f\x01OTHER\0"] {
+                    tape.udp(ASKER, BROWSER, other);
+                }
+                tape.udp(BROWSER, ASKER, &answer(order[1]));
+            });
+        }
+    }
+}
+
+#[test]
+fn two_instances_that_are_asked_for_one_by_one_are_both_believed() {
+    let answer = |name: &str, port: u16| {
+        let text = format!("ServerName;VICTIM;InstanceName;{name};IsClustered;No;tcp;{port};;");
+        [
+            &[5][..],
+            &(text.len() as u16).to_le_bytes(),
+            text.as_bytes(),
+        ]
+        .concat()
+    };
+    for port in [PORT, TRUE_PORT] {
+        let row = row_of(CLIENT, (VICTIM, port), |tape| {
+            for (name, at) in [("ONE", PORT), ("TWO", TRUE_PORT)] {
+                tape.udp(ASKER, BROWSER, format!("\x04{name}\0").as_bytes());
+                tape.udp(BROWSER, ASKER, &answer(name, at));
+            }
+            silent_talk(tape, CLIENT, (VICTIM, port));
+        });
+        assert_eq!(row["basis"], "endpoint", "{row:#}");
+    }
 }
 
 /// The row of the honest client's datagrams to the victim's port, which nobody can read.

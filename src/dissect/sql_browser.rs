@@ -110,43 +110,93 @@ const MAX_HOSTED: usize = 100;
 /// How many different questions of one flow are answered: one for each instance.
 const MAX_ANSWERED: usize = 100;
 
-/// Reads the first answer to each question; whoever answers what nobody asked, or again, may be
-/// anybody. So may be who answers a question to everybody, which is a flow of its own.
+/// Bytes of answers that are remembered of one flow: the longest that there is. What would be more is
+/// not believed.
+const MAX_REMEMBERED: usize = 64 * 1024;
+
+/// Reads the first answer to each question; whoever answers what nobody asked may be anybody. So may
+/// be who answers a question to everybody, which is a flow of its own. Answers bear no number: where
+/// one comes that no question waits for, or that fits none before it, nobody can say which are the
+/// server's, and none is believed.
 #[derive(Default)]
 struct Instances {
     said: Sayings,
+    /// Who asks.
+    asker: Option<Direction>,
     open: Option<Question>,
     /// Questions that were answered.
     answered: Vec<Vec<u8>>,
-    hosted: Vec<(String, Endpoint)>,
+    /// The answers that were believed.
+    answers: Vec<Vec<u8>>,
+    /// What they told of.
+    hosted: Vec<Hosted>,
+    /// One of them told of all instances.
+    is_complete: bool,
+    /// The port of one instance's administrators that was told of.
+    administrators: Option<Hosted>,
+    /// There were answers that differ.
+    is_contested: bool,
+}
+
+/// An instance, and where it listens.
+type Hosted = (String, Endpoint);
+
+/// What an answer says.
+#[derive(Default)]
+struct Answer {
+    hosted: Vec<Hosted>,
+    versions: Vec<String>,
 }
 
 /// A question without its answer.
 struct Question {
-    by: Direction,
     bytes: Vec<u8>,
     /// The instance that it names: an answer of a port alone is about that one.
-    instance: String,
+    instance: Option<String>,
+}
+
+impl Question {
+    /// Whether an answer can be one to this question.
+    fn fits(&self, answer: &[u8], said: &Answer) -> bool {
+        match &self.instance {
+            _ if is_port(answer).is_some() => self.asks_for_administrators(),
+            _ if self.asks_for_administrators() => false,
+            Some(wanted) => said.hosted.iter().all(|(name, _)| is_same(name, wanted)),
+            None => true,
+        }
+    }
+
+    fn asks_for_administrators(&self) -> bool {
+        self.bytes.first() == Some(&0x0f)
+    }
+}
+
+/// Whether two names are of one instance: their case does not count.
+fn is_same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 impl Dissector for Instances {
     fn feed(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) -> Progress {
         let is_answer = answer(bytes) == Ok(Look::By(Role::Server));
-        if is_answer && let Some(asked) = self.open.take_if(|asked| asked.by != from) {
-            match is_port(bytes) {
-                Some(port) => self.host(&asked.instance, tcp(port), found),
-                None => self.list(from, bytes, found),
-            }
-            self.answered.push(asked.bytes);
+        if is_answer && self.asker == Some(from.reversed()) {
+            self.hear(from, bytes, found);
         } else if !is_answer && question(bytes) == Ok(Look::By(Role::Client)) {
             self.ask(from, bytes, found);
         }
-        Progress::More
+        match self.is_contested {
+            true => Progress::Done,
+            false => Progress::More,
+        }
     }
 
     fn gap(&mut self, _from: Direction, _missing: Option<u64>) {}
 
     fn finish(&mut self, _found: &mut Vec<Claim>) {}
+
+    fn kept(&self) -> usize {
+        self.answers.iter().map(Vec::len).sum()
+    }
 }
 
 impl Instances {
@@ -166,63 +216,140 @@ impl Instances {
             self.said.say(WANTED, name.clone(), from, found);
         }
         let is_known = self.answered.iter().any(|known| known == question);
-        if !is_known && self.answered.len() < MAX_ANSWERED {
+        if *self.asker.get_or_insert(from) == from
+            && !is_known
+            && self.answered.len() < MAX_ANSWERED
+        {
             self.open = Some(Question {
-                by: from,
                 bytes: question.to_vec(),
-                instance: instance.unwrap_or_default(),
+                instance,
             });
         }
     }
 
-    /// Pairs of a name and a value, with semicolons between them; an empty name ends an instance
-    /// (MC-SQLR 2.2.5).
-    fn list(&mut self, from: Direction, answer: &[u8], found: &mut Vec<Claim>) {
-        let mut r = Reader::big(answer);
-        r.up_to(3);
-        let mut instance = String::new();
-        for _ in 0..MAX_PAIRS {
-            let Ok(key) = r.until(b';') else {
-                return;
-            };
-            if key.is_empty() {
-                continue;
-            }
-            let Ok(value) = r.until(b';').map(names::text) else {
-                return;
-            };
-            match key {
-                b"ServerName" => instance.clear(),
-                b"InstanceName" => instance = value,
-                b"Version" => self.said.say(VERSION, value, from, found),
-                b"tcp" => match value.parse() {
-                    Ok(port) if port != 0 => self.host(&instance, tcp(port), found),
-                    _ => {}
-                },
-                // With the name of its host: `\\\\SQL1\\pipe\\MSSQL$UDDI\\sql\\query`.
-                b"np" => {
-                    let lower = value.to_lowercase();
-                    let pipe = lower
-                        .find("\\pipe\\")
-                        .and_then(|at| names::pipe(&lower[at..]));
-                    if let Some(pipe) = pipe {
-                        self.host(&instance, Endpoint::Pipe(pipe.into()), found);
-                    }
+    /// Believes an answer, or none any more.
+    fn hear(&mut self, from: Direction, bytes: &[u8], found: &mut Vec<Claim>) {
+        let mut said = read(bytes);
+        let asked = self.open.take_if(|asked| asked.fits(bytes, &said));
+        if self.answers.iter().any(|known| known == bytes) {
+            return;
+        }
+        let port = is_port(bytes).map(tcp);
+        if let (Some(at), Some(asked)) = (port, &asked) {
+            said.hosted = vec![(asked.instance.clone().unwrap_or_default(), at)];
+        }
+        let is_first = self.answers.is_empty();
+        match asked {
+            None if is_first => {}
+            Some(asked) if !self.contradicts(&asked, &said) => {
+                if self.kept() + bytes.len() <= MAX_REMEMBERED {
+                    self.answers.push(bytes.to_vec());
+                    self.believe(from, asked, said, found);
                 }
-                _ => {}
             }
+            _ => self.contest(said, found),
         }
     }
 
-    fn host(&mut self, instance: &str, at: Endpoint, found: &mut Vec<Claim>) {
-        let hosted = (instance.to_owned(), at);
-        if instance.is_empty() || self.hosted.len() >= MAX_HOSTED || self.hosted.contains(&hosted) {
-            return;
+    /// Whether an answer to a question says other than those before it.
+    fn contradicts(&self, asked: &Question, said: &Answer) -> bool {
+        if asked.asks_for_administrators() {
+            // These do not say of which instance they are.
+            return self.administrators.is_some();
         }
-        let (name, at) = hosted.clone();
-        self.hosted.push(hosted);
-        let field = INSTANCE;
-        found.push(Claim::Hosted { field, name, at });
+        let is_pipe = |at: &Endpoint| matches!(at, Endpoint::Pipe(_));
+        let is_elsewhere = |(name, at): &Hosted| {
+            let is_its =
+                |known: &&Hosted| is_same(&known.0, name) && is_pipe(&known.1) == is_pipe(at);
+            let mut known = self.hosted.iter().filter(is_its).peekable();
+            known.peek().is_some() && known.all(|known| known.1 != *at)
+        };
+        let is_new = |hosted: &Hosted| self.is_complete && !self.hosted.contains(hosted);
+        (said.hosted.iter()).any(|hosted| is_elsewhere(hosted) || is_new(hosted))
+    }
+
+    fn believe(&mut self, from: Direction, asked: Question, said: Answer, found: &mut Vec<Claim>) {
+        for version in said.versions {
+            self.said.say(VERSION, version, from, found);
+        }
+        self.is_complete |= asked.instance.is_none();
+        for hosted in said.hosted {
+            if asked.asks_for_administrators() {
+                self.administrators = Some(hosted.clone());
+            } else if self.hosted.contains(&hosted) || self.hosted.len() >= MAX_HOSTED {
+                continue;
+            } else {
+                self.hosted.push(hosted.clone());
+            }
+            found.push(claim(hosted));
+        }
+        self.answered.push(asked.bytes);
+    }
+
+    /// Takes back what was told, and lets nothing that was said last stand.
+    fn contest(&mut self, said: Answer, found: &mut Vec<Claim>) {
+        self.is_contested = true;
+        let before = self.hosted.drain(..).chain(self.administrators.take());
+        found.extend(
+            before
+                .chain(said.hosted)
+                .map(|hosted| claim(hosted).contested()),
+        );
+    }
+}
+
+fn claim((name, at): Hosted) -> Claim {
+    let field = INSTANCE;
+    Claim::Hosted { field, name, at }
+}
+
+/// Reads what an answer lists: pairs of a name and a value, with semicolons between them; an empty
+/// name ends an instance (MC-SQLR 2.2.5).
+fn read(answer: &[u8]) -> Answer {
+    let mut said = Answer::default();
+    if is_port(answer).is_some() {
+        return said;
+    }
+    let mut r = Reader::big(answer);
+    r.up_to(3);
+    let mut instance = String::new();
+    for _ in 0..MAX_PAIRS {
+        let Ok(key) = r.until(b';') else {
+            break;
+        };
+        if key.is_empty() {
+            continue;
+        }
+        let Ok(value) = r.until(b';').map(names::text) else {
+            break;
+        };
+        match key {
+            b"ServerName" => instance.clear(),
+            b"InstanceName" => instance = value,
+            b"Version" => said.versions.push(value),
+            b"tcp" => match value.parse() {
+                Ok(port) if port != 0 => said.host(&instance, tcp(port)),
+                _ => {}
+            },
+            // With the name of its host: `\\\\SQL1\\pipe\\MSSQL$UDDI\\sql\\query`.
+            b"np" => {
+                let lower = value.to_lowercase();
+                let pipe = (lower.find("\\pipe\\")).and_then(|at| names::pipe(&lower[at..]));
+                if let Some(pipe) = pipe {
+                    said.host(&instance, Endpoint::Pipe(pipe.into()));
+                }
+            }
+            _ => {}
+        }
+    }
+    said
+}
+
+impl Answer {
+    fn host(&mut self, instance: &str, at: Endpoint) {
+        if !instance.is_empty() && self.hosted.len() < MAX_HOSTED {
+            self.hosted.push((instance.to_owned(), at));
+        }
     }
 }
 
@@ -304,6 +431,38 @@ mod tests {
         ] {
             assert!(hosted(talk).is_empty());
         }
+    }
+
+    #[test]
+    fn of_answers_that_differ_what_was_told_is_taken_back() {
+        let answer = |text: &str| answered(&format!("ServerName;S;InstanceName;{text};;"));
+        let (one, moved, other) = (answer("X;tcp;5"), answer("x;tcp;6"), answer("Y;tcp;7"));
+        let claim = |name: &str, port| claim((name.to_owned(), tcp(port)));
+        for (second, name, port) in [(moved, "x", 6), (other, "Y", 7)] {
+            let (mut instances, mut found) = (Instances::default(), Vec::new());
+            instances.feed(Forward, QUESTION, &mut found);
+            instances.feed(Reverse, &one, &mut found);
+            instances.feed(Reverse, &one, &mut found);
+            assert_eq!(found, [claim("X", 5)]);
+            let progress = instances.feed(Reverse, &second, &mut found);
+            let contested = [claim("X", 5).contested(), claim(name, port).contested()];
+            assert!(found.ends_with(&contested), "{found:?}");
+            assert_eq!(progress, Progress::Done);
+        }
+    }
+
+    #[test]
+    fn answers_that_would_be_too_much_to_remember_are_not_believed() {
+        let (mut instances, mut found) = (Instances::default(), Vec::new());
+        let fill = "x".repeat(9000);
+        for n in 0..20 {
+            let text = format!("ServerName;S;InstanceName;I{n};Fill;{fill};tcp;{};;", n + 1);
+            instances.feed(Forward, format!("\x04I{n}\0").as_bytes(), &mut found);
+            instances.feed(Reverse, &answered(&text), &mut found);
+        }
+        let hosted = found.iter().filter(|c| matches!(c, Claim::Hosted { .. }));
+        assert_eq!(hosted.count(), MAX_REMEMBERED / 9000);
+        assert!(instances.kept() <= MAX_REMEMBERED);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::Run;
 use super::wire::*;
 
 /// The tape of a test.
@@ -30,6 +31,11 @@ pub fn honest(lie: impl FnOnce(&mut File)) -> Json {
 
 /// The row of a flow of a capture, whose counts add up.
 pub fn row_of(client: Peer, server: Peer, capture: impl FnOnce(&mut File)) -> Json {
+    find(&run(capture), client, server)
+}
+
+/// What comes of a capture, whose counts add up.
+pub fn run(capture: impl FnOnce(&mut File)) -> Run {
     let folder = TempDir::new().expect("there is room");
     let path = folder.path().join("lie.pcap");
     let file = std::fs::File::create(&path).expect("there is room");
@@ -39,6 +45,11 @@ pub fn row_of(client: Peer, server: Peer, capture: impl FnOnce(&mut File)) -> Js
     let run = super::label([&path]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     run.adds_up();
+    run
+}
+
+/// The row of a flow.
+pub fn find(run: &Run, client: Peer, server: Peer) -> Json {
     let rows = run.rows();
     let is = |row: &Json, side: &str, peer: Peer| {
         row[side] == *peer.0.to_string() && row[format!("{side}_port")] == peer.1

@@ -1,12 +1,12 @@
 //! Connectionless RPC (C706 12.5): every datagram names its interface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dissect::read::{Order, Reader, Short};
 use crate::dissect::rpc::bind;
 use crate::dissect::rpc::epm::{self, Expected, Operation, Origin};
 use crate::dissect::{Dissector, Opening, Probe, Progress, Role, is_long_enough};
-use crate::model::evidence::{Claim, Direction};
+use crate::model::evidence::{Claim, Direction, Endpoint};
 use crate::model::uuid::{Interface, Uuid};
 
 /// Bytes in the header (C706 12.5.1).
@@ -134,6 +134,11 @@ impl Header {
         Ok(is_rpc.then(|| (header, body.up_to(len))))
     }
 
+    /// Which call it is of (C706 12.5.2).
+    fn call(&self) -> (Uuid, u32) {
+        (self.activity, self.sequence)
+    }
+
     fn client(&self, from: Direction) -> Option<Direction> {
         // A callback asks the other way round: it says who the client is, but not by its kind.
         if self.interface.uuid == CONVERSATION_MANAGER {
@@ -149,8 +154,19 @@ const MAX_INTERFACES: usize = 256;
 /// Calls that wait for their answer: a client has few in flight. The lowest is given up.
 const MAX_CALLS: usize = 64;
 
-/// Bytes of the endpoint mapper's answers that wait for their last fragment.
+/// Bytes of an answer of the endpoint mapper that is put together, kept until the next one begins.
 const MAX_STUB: usize = 256 * 1024;
+
+/// Fragments of one: as many as its bytes fill with the shortest that are sent.
+const MAX_FRAGMENTS: usize = 1024;
+
+/// Calls whose answers are remembered, to be compared with whatever else answers them. Answers to
+/// more are not believed: they could not be taken back.
+const MAX_HEARD: usize = 1024;
+
+/// Endpoints that are remembered of all of them, and believed: a domain controller lists some
+/// hundred.
+const MAX_TOLD: usize = 4096;
 
 /// Follows the calls of one flow.
 #[derive(Default)]
@@ -164,14 +180,16 @@ pub struct Calls {
     interfaces: BTreeMap<Interface, Standing>,
     carried: BTreeMap<Interface, u64>,
     answer: Option<Answer>,
+    /// What the endpoint mapper was heard to answer to each call.
+    heard: BTreeMap<(Uuid, u32), Heard>,
+    /// How many endpoints are in what was heard.
+    told: usize,
 }
 
 /// What was called.
 struct Called {
     interface: Interface,
     opnum: u16,
-    /// An answer has come. Whatever comes after it is the same again, or somebody else's.
-    is_answered: bool,
 }
 
 impl Called {
@@ -187,12 +205,73 @@ enum Standing {
     Bound,
 }
 
-/// An answer of the endpoint mapper, as far as it came.
+/// What came as the answer to a call. Anyone on the way can send a datagram in the server's name:
+/// where two of them differ, nobody can say whose is the server's.
+enum Heard {
+    /// These endpoints; `is_beginning` if there may be more of them.
+    Told {
+        claims: Vec<Claim>,
+        is_beginning: bool,
+    },
+    /// Answers that differ.
+    Contested,
+}
+
+/// An answer of the endpoint mapper in fragments, as far as it came.
 struct Answer {
-    activity: Uuid,
-    sequence: u32,
-    next_fragment: u16,
+    call: (Uuid, u32),
+    /// Where each fragment ends in the stub.
+    ends: Vec<usize>,
     stub: Vec<u8>,
+}
+
+/// What a fragment does to an answer.
+enum Joined {
+    /// It is not the next, or came before.
+    Nothing,
+    /// More must come.
+    Part,
+    /// It is the last.
+    Whole,
+    /// Other bytes came in its place before.
+    Contradicts,
+}
+
+impl Answer {
+    fn begin(call: (Uuid, u32)) -> Answer {
+        Answer {
+            call,
+            ends: Vec::new(),
+            stub: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, header: &Header, fragment: &[u8]) -> Joined {
+        let number = usize::from(header.fragment);
+        if let Some(known) = self.fragment(number) {
+            return match known == fragment {
+                true => Joined::Nothing,
+                false => Joined::Contradicts,
+            };
+        }
+        let is_too_much = self.stub.len() + fragment.len() > MAX_STUB;
+        if number != self.ends.len() || number >= MAX_FRAGMENTS || is_too_much {
+            return Joined::Nothing;
+        }
+        self.stub.extend_from_slice(fragment);
+        self.ends.push(self.stub.len());
+        match header.flags & Header::LAST {
+            0 => Joined::Part,
+            _ => Joined::Whole,
+        }
+    }
+
+    /// The bytes of a fragment that came.
+    fn fragment(&self, number: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(number)?;
+        let before = number.checked_sub(1).and_then(|last| self.ends.get(last));
+        self.stub.get(before.copied().unwrap_or(0)..end)
+    }
 }
 
 impl Dissector for Calls {
@@ -207,7 +286,11 @@ impl Dissector for Calls {
         if header.kind == Kind::REQUEST {
             match self.client == Some(from) {
                 true => self.ask(&header),
-                false => self.is_echo |= self.called(&header).is_some(),
+                false if self.called(&header).is_some() && !self.is_echo => {
+                    self.is_echo = true;
+                    self.take_all_back(found);
+                }
+                false => {}
             }
         }
         self.stand(from, &header, found);
@@ -216,9 +299,8 @@ impl Dissector for Calls {
             let carried = self.carried.entry(header.interface).or_default();
             *carried = carried.saturating_add(bytes.len() as u64);
         }
-        let is_answer = header.kind == Kind::RESPONSE && header.interface.uuid == epm::INTERFACE;
-        if is_answer && !header.sealed && self.is_answer(from, &header) {
-            self.collect(&header, stub, found);
+        if header.interface.uuid == epm::INTERFACE && self.is_answer(from, &header) {
+            self.hear(&header, stub, found);
         }
         Progress::More
     }
@@ -237,15 +319,14 @@ impl Dissector for Calls {
     }
 
     fn kept(&self) -> usize {
-        self.stub_len()
+        /// What an entry of a map takes with its share of the map.
+        const ENTRY: usize = 64;
+        let stub = self.answer.as_ref().map_or(0, |answer| answer.stub.len());
+        stub + self.heard.len() * ENTRY + self.told * size_of::<Claim>()
     }
 }
 
 impl Calls {
-    fn stub_len(&self) -> usize {
-        self.answer.as_ref().map_or(0, |answer| answer.stub.len())
-    }
-
     fn ask(&mut self, header: &Header) {
         // Who waits too long asks again: that is the same call, answered or not.
         if self.called(header).is_some() {
@@ -257,22 +338,20 @@ impl Calls {
         let called = Called {
             interface: header.interface,
             opnum: header.opnum,
-            is_answered: false,
         };
-        self.calls
-            .insert((header.activity, header.sequence), called);
+        self.calls.insert(header.call(), called);
     }
 
     /// The call that a datagram is of, if the client was seen to make it.
-    fn called(&mut self, header: &Header) -> Option<&mut Called> {
-        let called = self.calls.get_mut(&(header.activity, header.sequence))?;
+    fn called(&self, header: &Header) -> Option<&Called> {
+        let called = self.calls.get(&header.call())?;
         called.fits(header).then_some(called)
     }
 
     /// Whether a datagram of the server answers a call that the client was seen to make.
-    fn is_answer(&mut self, from: Direction, header: &Header) -> bool {
+    fn is_answer(&self, from: Direction, header: &Header) -> bool {
         let is_of_server = self.client == Some(from.reversed()) && !self.is_echo;
-        is_of_server && self.called(header).is_some()
+        is_of_server && (self.called(header).is_some() || self.heard.contains_key(&header.call()))
     }
 
     fn stand(&mut self, from: Direction, header: &Header, found: &mut Vec<Claim>) {
@@ -298,51 +377,125 @@ impl Calls {
         }
     }
 
-    /// Puts the fragments of an answer together, in order; reads it when it is whole.
-    fn collect(&mut self, header: &Header, fragment: &[u8], found: &mut Vec<Claim>) {
+    /// Hears how the endpoint mapper ends a call.
+    fn hear(&mut self, header: &Header, bytes: &[u8], found: &mut Vec<Claim>) {
         let Some(operation) = Operation::of(header.opnum) else {
             return;
         };
-        let is_alone = header.flags & Header::FRAGMENT == 0;
-        if header.is_beginning && !is_alone {
+        match header.kind {
+            Kind::RESPONSE if header.sealed => self.tell(header, Vec::new(), found),
+            Kind::RESPONSE => self.collect(header, operation, bytes, found),
+            Kind::FAULT | Kind::REJECT => self.tell(header, Vec::new(), found),
+            _ => {}
+        }
+    }
+
+    /// Puts the fragments of an answer together, in order; reads it when it is whole.
+    fn collect(
+        &mut self,
+        header: &Header,
+        operation: Operation,
+        fragment: &[u8],
+        found: &mut Vec<Claim>,
+    ) {
+        let expected = Expected {
+            operation,
+            syntax: None,
+            order: header.order,
+            origin: Origin::Mapper,
+        };
+        let mut claims = Vec::new();
+        if header.flags & Header::FRAGMENT == 0 {
+            epm::claim(fragment, &expected, &mut claims);
+            return self.tell(header, claims, found);
+        }
+        if header.is_beginning {
             return;
         }
-        if self.called(header).is_none_or(|called| called.is_answered) {
-            return;
+        let call = header.call();
+        if header.fragment == 0 && self.answer.as_ref().is_none_or(|known| known.call != call) {
+            self.answer = Some(Answer::begin(call));
         }
-        if is_alone || header.fragment == 0 {
-            self.answer = Some(Answer {
-                activity: header.activity,
-                sequence: header.sequence,
-                next_fragment: 0,
-                stub: Vec::new(),
-            });
-        }
-        let Some(answer) = &mut self.answer else {
+        let Some(answer) = self.answer.as_mut().filter(|known| known.call == call) else {
             return;
         };
-        let follows = answer.activity == header.activity
-            && answer.sequence == header.sequence
-            && (is_alone || answer.next_fragment == header.fragment);
-        if !follows || answer.stub.len() + fragment.len() > MAX_STUB {
-            return;
+        match answer.join(header, fragment) {
+            Joined::Nothing | Joined::Part => {}
+            Joined::Whole => {
+                epm::claim(&answer.stub, &expected, &mut claims);
+                self.tell(header, claims, found);
+            }
+            Joined::Contradicts => self.take_back(call, found),
         }
-        answer.stub.extend_from_slice(fragment);
-        answer.next_fragment = answer.next_fragment.wrapping_add(1);
-        if is_alone || header.flags & Header::LAST != 0 {
-            let expected = Expected {
-                operation,
-                syntax: None,
-                order: header.order,
-                origin: Origin::Mapper,
-            };
-            epm::claim(&answer.stub, &expected, found);
-            self.answer = None;
-            if let Some(called) = self.called(header) {
-                called.is_answered = true;
+    }
+
+    /// Tells what an answer says, if it is the first to its call. Of one that differs from the first,
+    /// neither is believed.
+    fn tell(&mut self, header: &Header, mut claims: Vec<Claim>, found: &mut Vec<Claim>) {
+        let call = header.call();
+        match self.heard.get(&call) {
+            None if self.heard.len() >= MAX_HEARD => {}
+            None => {
+                let room = MAX_TOLD - self.told;
+                let is_beginning = header.is_beginning || claims.len() > room;
+                claims.truncate(room);
+                self.told += claims.len();
+                found.extend_from_slice(&claims);
+                let told = Heard::Told {
+                    claims,
+                    is_beginning,
+                };
+                self.heard.insert(call, told);
+            }
+            Some(Heard::Contested) => {}
+            Some(Heard::Told {
+                claims: first,
+                is_beginning,
+            }) => {
+                let is_cut = *is_beginning || header.is_beginning;
+                if !agree(first, &claims, is_cut) {
+                    found.extend(claims.into_iter().map(Claim::contested));
+                    self.take_back(call, found);
+                }
             }
         }
     }
+
+    /// Takes back what the first answer to a call told; no other is believed.
+    fn take_back(&mut self, call: (Uuid, u32), found: &mut Vec<Claim>) {
+        if self.heard.len() >= MAX_HEARD && !self.heard.contains_key(&call) {
+            return;
+        }
+        if let Some(Heard::Told { claims, .. }) = self.heard.insert(call, Heard::Contested) {
+            self.told -= claims.len();
+            found.extend(claims.into_iter().map(Claim::contested));
+        }
+    }
+
+    /// Takes back everything.
+    fn take_all_back(&mut self, found: &mut Vec<Claim>) {
+        let calls: Vec<_> = self.heard.keys().copied().collect();
+        (calls.into_iter()).for_each(|call| self.take_back(call, found));
+    }
+}
+
+/// Whether two answers say that the same is at the same places, in whatever order; of answers that
+/// were cut, as far as both go.
+fn agree(first: &[Claim], second: &[Claim], is_cut: bool) -> bool {
+    match is_cut {
+        true => mapped(first)
+            .zip(mapped(second))
+            .all(|(one, other)| one == other),
+        false => mapped(first).collect::<BTreeSet<_>>() == mapped(second).collect(),
+    }
+}
+
+/// What is where, as answers say.
+fn mapped(claims: &[Claim]) -> impl Iterator<Item = (Interface, &Endpoint)> {
+    claims.iter().filter_map(|claim| match claim {
+        Claim::Mapped { interface, at, .. } => Some((*interface, at)),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -428,6 +581,100 @@ mod tests {
             claims(&[request, reject]),
             [Claim::ClientIs(Forward), Claim::Offered(SAMR)]
         );
+    }
+
+    /// A datagram of a call to `ept_lookup`.
+    fn lookup(kind: Kind, stub: &[u8]) -> Vec<u8> {
+        let mut bytes = datagram(kind, EPM, ALONE, stub);
+        bytes[68] = 2; // C706 appendix O
+        bytes
+    }
+
+    /// A datagram of another call.
+    fn of_call(sequence: u32, mut datagram: Vec<u8>) -> Vec<u8> {
+        datagram[64..68].copy_from_slice(&sequence.to_le_bytes());
+        datagram
+    }
+
+    #[test]
+    fn of_answers_that_differ_the_first_is_taken_back() {
+        let answer = |port| {
+            let stub = map_answer(&[tcp_tower(SAMR, port, [10, 0, 0, 1])], Syntax::Ndr);
+            (Reverse, datagram(Kind::RESPONSE, EPM, ALONE, &stub))
+        };
+        let mapped = |port| mapped_tcp(SAMR, port, [10, 0, 0, 1]);
+        let asked = (Forward, datagram(Kind::REQUEST, EPM, ALONE, b"in"));
+        let same = claims(&[asked.clone(), answer(1), answer(1)]);
+        assert_eq!(same.last(), Some(&mapped(1)));
+        let found = claims(&[asked, answer(1), answer(2), answer(3)]);
+        let expected = [mapped(1), mapped(2).contested(), mapped(1).contested()];
+        assert!(found.ends_with(&expected), "{found:?}");
+    }
+
+    #[test]
+    fn an_answer_cut_by_the_capture_agrees_with_the_whole_one() {
+        let towers = [1, 2].map(|port| (tcp_tower(SAMR, port, [10, 0, 0, 1]), ""));
+        let whole = lookup(Kind::RESPONSE, &lookup_answer(&towers, Syntax::Ndr));
+        for len in HEADER_LEN..whole.len() {
+            let cut = whole[..len].to_vec();
+            for answers in [[&cut, &whole], [&whole, &cut]] {
+                let mut talk = vec![(Forward, lookup(Kind::REQUEST, b"in"))];
+                talk.extend(answers.map(|answer| (Reverse, answer.clone())));
+                let is_contested = |claim: &Claim| matches!(claim, Claim::Contested(_));
+                assert!(!claims(&talk).iter().any(is_contested), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_answers_is_bounded_and_no_more_is_believed() {
+        let towers: Vec<_> = (1..101)
+            .map(|port| (tcp_tower(SAMR, port, [10, 0, 0, 1]), ""))
+            .collect();
+        for towers in [&towers[..1], &towers[..]] {
+            let stub = lookup_answer(towers, Syntax::Ndr);
+            let (mut calls, mut found) = (Calls::default(), Vec::new());
+            for call in 0..2 * MAX_HEARD as u32 {
+                let asked = of_call(call, lookup(Kind::REQUEST, b"in"));
+                calls.feed(Forward, &asked, &mut found);
+                let answer = of_call(call, lookup(Kind::RESPONSE, &stub));
+                calls.feed(Reverse, &answer, &mut found);
+            }
+            let mapped = found.iter().filter(|c| matches!(c, Claim::Mapped { .. }));
+            let expected = MAX_TOLD.min(MAX_HEARD * towers.len());
+            assert_eq!((mapped.count(), calls.told), (expected, expected));
+            assert!(calls.heard.len() <= MAX_HEARD && calls.kept() > 0);
+        }
+    }
+
+    #[test]
+    fn fragments_that_wait_are_bounded() {
+        let (mut calls, mut found) = (Calls::default(), Vec::new());
+        calls.feed(
+            Forward,
+            &datagram(Kind::REQUEST, EPM, ALONE, b"in"),
+            &mut found,
+        );
+        for number in 0..2 * MAX_FRAGMENTS as u16 {
+            let part = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, number), &[7; 1000]);
+            calls.feed(Reverse, &part, &mut found);
+        }
+        let Some(answer) = &calls.answer else {
+            panic!("it is put together");
+        };
+        assert!(answer.stub.len() <= MAX_STUB && answer.ends.len() <= MAX_FRAGMENTS);
+        let (mut calls, mut found) = (Calls::default(), Vec::new());
+        calls.feed(
+            Forward,
+            &datagram(Kind::REQUEST, EPM, ALONE, b"in"),
+            &mut found,
+        );
+        for number in 0..2 * MAX_FRAGMENTS as u16 {
+            let part = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, number), b"");
+            calls.feed(Reverse, &part, &mut found);
+        }
+        let ends = calls.answer.map(|answer| answer.ends.len());
+        assert_eq!(ends, Some(MAX_FRAGMENTS));
     }
 
     #[test]
