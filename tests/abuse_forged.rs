@@ -123,6 +123,42 @@ fn bytes_sent_again_with_another_answer_in_them_are_not_believed() {
 }
 
 #[test]
+fn bytes_that_wait_behind_a_hole_are_not_rewritten() {
+    // As one host says both ports, the other answer is of the same length, and then longer.
+    for longer in [0, 16] {
+        assert_first_answer_holds(|tape| {
+            let mut talk = asked(tape);
+            let begun = talk;
+            talk.skip_answer(8);
+            let mut forged = talk;
+            let answer = response(2, &towers(TRUE_PORT));
+            talk.answer(tape, &answer[8..]);
+            let mut other = response(2, &towers(PORT));
+            other.extend(vec![0; longer]);
+            forged.answer(tape, &other[8..]);
+            let mut late = begun;
+            late.answer(tape, &answer[..8]);
+            talk.close(tape);
+        });
+        assert_first_answer_holds(|tape| {
+            let mut talk = asked(tape);
+            let begun = talk;
+            let answer = response(2, &towers(TRUE_PORT));
+            talk.skip_answer(40);
+            talk.answer(tape, &answer[40..]);
+            let mut other = response(2, &towers(PORT));
+            other.extend(vec![0; longer]);
+            let mut forged = begun;
+            forged.skip_answer(8);
+            forged.answer(tape, &other[8..]);
+            let mut late = begun;
+            late.answer(tape, &answer[..8]);
+            talk.close(tape);
+        });
+    }
+}
+
+#[test]
 fn bytes_that_are_far_ahead_of_the_answer_are_not_believed() {
     for ahead in [1, 4096, 100_000, 1 << 30, 1 << 31, u32::MAX - 50_000] {
         assert_first_answer_holds(|tape| {

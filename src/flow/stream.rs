@@ -41,15 +41,63 @@ struct Waiting {
 }
 
 /// A segment that waits: its captured bytes, and how many more were on the wire.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Segment {
     bytes: Vec<u8>,
     missing: u32,
 }
 
+impl Segment {
+    /// Bytes of it on the wire.
+    fn len(&self) -> usize {
+        self.bytes.len() + self.missing as usize
+    }
+}
+
 impl Waiting {
     fn is_too_much(&self) -> bool {
         self.bytes > MAX_WAITING || self.segments.len() > MAX_WAITING_SEGMENTS
+    }
+
+    /// Adds what of a segment has not come yet.
+    fn add(&mut self, mut at: u64, mut bytes: &[u8], missing: u32) {
+        while let Some((known, end)) = self.next_known(at, bytes.len()) {
+            let (fresh, rest) = bytes.split_at(known.saturating_sub(at) as usize);
+            self.put(at, fresh, 0);
+            let skipped = (end - known.max(at)).min(rest.len() as u64);
+            at = known.max(at) + skipped;
+            bytes = &rest[skipped as usize..];
+        }
+        self.put(at, bytes, missing);
+    }
+
+    /// Where the first bytes begin and end that wait and are of a segment of this length, too.
+    fn next_known(&self, at: u64, len: usize) -> Option<(u64, u64)> {
+        let end = |(known, segment): (&u64, &Segment)| (*known, known + segment.bytes.len() as u64);
+        let before = self.segments.range(..=at).next_back().map(end);
+        let before = before.filter(|(_, end)| *end > at && len > 0);
+        let is_bytes = |(known, end): &(u64, u64)| end > known;
+        let within = || {
+            self.segments
+                .range(at..at + len as u64)
+                .map(end)
+                .find(is_bytes)
+        };
+        before.or_else(within)
+    }
+
+    /// Puts a segment where no bytes wait, or one of which nothing was captured.
+    fn put(&mut self, at: u64, bytes: &[u8], missing: u32) {
+        if bytes.is_empty() && missing == 0 {
+            return;
+        }
+        let segment = self.segments.entry(at).or_default();
+        let end = segment.len().max(bytes.len() + missing as usize);
+        if segment.bytes.is_empty() {
+            self.bytes += bytes.len();
+            segment.bytes = bytes.to_vec();
+        }
+        segment.missing = (end - segment.bytes.len()) as u32;
     }
 }
 
@@ -68,7 +116,8 @@ impl Stream {
     /// Takes a segment: `bytes` from `sequence` on, and `missing` bytes after them that were on
     /// the wire but not captured. Gives to `out` what is now in order.
     ///
-    /// What was given before is not given again, whatever a retransmission holds.
+    /// What was given before is not given again, whatever a retransmission holds. Nor does a segment
+    /// behind a hole rewrite bytes that wait there; only one in order comes before them.
     pub fn segment(
         &mut self,
         sequence: u32,
@@ -79,15 +128,15 @@ impl Stream {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next) as i32;
         match u32::try_from(ahead) {
-            Ok(0) if self.waiting.is_none() => self.give(bytes, missing, out),
-            Ok(ahead) => {
-                self.wait(self.position + u64::from(ahead), bytes, missing);
+            Ok(0) => {
+                self.give(bytes, missing, out);
                 self.drain(out);
             }
+            Ok(ahead) => self.wait(self.position + u64::from(ahead), bytes, missing),
             Err(_) => {
                 let known = ahead.unsigned_abs() as usize;
                 if let Some(fresh) = bytes.get(known..).filter(|fresh| !fresh.is_empty()) {
-                    self.wait(self.position, fresh, missing);
+                    self.give(fresh, missing, out);
                     self.drain(out);
                 } else if known < bytes.len() + missing as usize {
                     let rest = bytes.len() + missing as usize - known;
@@ -149,19 +198,14 @@ impl Stream {
             return;
         }
         let waiting = self.waiting.get_or_insert_default();
-        let known = waiting.segments.get(&at).map(|known| known.bytes.len());
-        if known.is_none_or(|known| bytes.len() > known) {
-            waiting.bytes += bytes.len() - known.unwrap_or(0);
-            let bytes = bytes.to_vec();
-            waiting.segments.insert(at, Segment { bytes, missing });
-        }
+        waiting.add(at, bytes, missing);
     }
 
     /// Gives the waiting segments that are in order by now.
     fn drain(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
         while let Some((at, segment)) = self.take_waiting() {
             let known = (self.position - at) as usize;
-            let whole = segment.bytes.len() + segment.missing as usize;
+            let whole = segment.len();
             if known >= whole {
                 continue;
             }
@@ -238,6 +282,45 @@ mod tests {
     #[test]
     fn overlapping_data_keeps_what_came_first() {
         assert_eq!(text_of(10, &[(10, "hel"), (11, "XXlo")]), "hello");
+    }
+
+    #[test]
+    fn what_waits_behind_a_hole_is_not_rewritten_by_what_overlaps_it() {
+        let first = (10, "h");
+        for (others, expected) in [
+            (&[(11, "ello"), (11, "XXXX")][..], "hello"),
+            (&[(11, "ello"), (11, "XXXX!")], "hello!"),
+            (&[(11, "ello"), (12, "X")], "hello"),
+            (&[(11, "ello"), (13, "XX!")], "hello!"),
+            (&[(12, "l"), (11, "eXlo")], "hello"),
+            (&[(12, "l"), (14, "o"), (11, "eXlX!")], "hello!"),
+            (&[(11, "e"), (13, "lo"), (11, "XlXX")], "hello"),
+        ] {
+            let segments = [others, &[first]].concat();
+            assert_eq!(text_of(10, &segments), expected, "{others:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_in_order_comes_before_what_waits() {
+        assert_eq!(text_of(10, &[(11, "hello"), (10, "hello")]), "helloo");
+    }
+
+    #[test]
+    fn bytes_that_were_not_captured_are_a_gap_behind_a_hole_too() {
+        let mut stream = Stream::default();
+        let mut text = String::new();
+        let mut note = |piece: Piece| match piece {
+            Piece::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).expect("ascii")),
+            Piece::Gap(missing) => text.extend(std::iter::repeat_n('-', missing as usize)),
+        };
+        stream.begin(10);
+        for (sequence, bytes, missing) in [(14, "", 2), (11, "e", 1), (11, "X", 1), (14, "o", 0)] {
+            stream.segment(sequence, bytes.as_bytes(), missing, &mut note);
+        }
+        stream.segment(10, b"h", 0, &mut note);
+        stream.segment(13, b"l", 0, &mut note);
+        assert_eq!(text, "he-lo-");
     }
 
     #[test]
