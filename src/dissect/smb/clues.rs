@@ -2,8 +2,8 @@
 
 use crate::dissect::names;
 use crate::dissect::read::{Reader, Short};
+use crate::dissect::smb::message1::Strings;
 use crate::dissect::smb::pipes::Ungranted;
-use crate::dissect::smb::version1::Strings;
 use crate::model::protocol::Field;
 
 /// The share that a tree was connected to, as sent (MS-SMB2 2.2.9, MS-CIFS 2.2.4.55.1).

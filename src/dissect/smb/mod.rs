@@ -1,9 +1,10 @@
 //! Server Message Block (MS-CIFS, MS-SMB2): which pipes are opened, and the RPC inside them.
 //!
-//! `session` cuts the streams into messages and keeps what `version1` and `version2` read out
-//! of them; `pipes` follows what is written to and read from each pipe.
+//! `session` cuts the streams into messages and keeps what `version1` (of what `message1` parts) and
+//! `version2` read out of them; `pipes` follows what is written to and read from each pipe.
 
 mod clues;
+mod message1;
 mod pipes;
 #[cfg(test)]
 mod samples;
