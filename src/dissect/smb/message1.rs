@@ -14,12 +14,17 @@ pub mod command {
     pub const CLOSE: u8 = 0x04;
     pub const READ: u8 = 0x0a;
     pub const WRITE: u8 = 0x0b;
+    pub const READ_RAW: u8 = 0x1a;
+    pub const WRITE_RAW: u8 = 0x1d;
+    pub const WRITE_COMPLETE: u8 = 0x20;
     pub const TRANSACTION: u8 = 0x25;
     pub const TRANSACTION_SECONDARY: u8 = 0x26;
     pub const OPEN_ANDX: u8 = 0x2d;
     pub const READ_ANDX: u8 = 0x2e;
     pub const WRITE_ANDX: u8 = 0x2f;
     pub const TRANSACTION2: u8 = 0x32;
+    /// In the core dialect (MS-CIFS 2.2.4.50).
+    pub const CORE_TREE_CONNECT: u8 = 0x70;
     pub const NEGOTIATE: u8 = 0x72;
     pub const SESSION_SETUP: u8 = 0x73;
     pub const TREE_CONNECT: u8 = 0x75;

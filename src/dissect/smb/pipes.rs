@@ -136,6 +136,8 @@ pub struct Pipes {
     asked: BTreeMap<Exchange, Asked>,
     trees: BTreeMap<Tree, Share>,
     said: BTreeSet<Said>,
+    /// Who sends what comes next without a header, and whose it is.
+    raw: Option<(Direction, File)>,
     /// The cipher that was agreed on, if that was seen.
     pub cipher: Option<&'static str>,
     /// By the pipe's name and the interface.
@@ -329,6 +331,32 @@ impl Pipes {
     pub fn cut(&mut self, file: File, from: Direction) {
         if let Some(pipe) = self.open.get_mut(&file) {
             pipe.rpc.gap(from, None);
+        }
+    }
+
+    /// A message of so many bytes asked about this file: what comes next without a header in this
+    /// direction is the file's (MS-CIFS 2.2.4.22, 2.2.4.25).
+    pub fn expect_raw(&mut self, file: File, from: Direction, bytes: u64) {
+        self.count(file, bytes);
+        self.raw = Some((from, file));
+    }
+
+    /// Something else was asked: between a request for raw bytes and these no other may come.
+    pub fn expect_no_raw(&mut self) {
+        self.raw = None;
+    }
+
+    /// Whether bytes without a header, sent in this direction, would be followed.
+    pub fn follows_raw(&self, from: Direction, data: &[u8]) -> bool {
+        let expected = self.raw.filter(|(sender, _)| *sender == from);
+        expected.is_some_and(|(_, file)| self.follows(file, data))
+    }
+
+    /// Data came without a header, in a message of so many bytes.
+    pub fn raw(&mut self, from: Direction, data: &[u8], bytes: u64, found: &mut Vec<Claim>) {
+        if let Some((_, file)) = self.raw.take_if(|(sender, _)| *sender == from) {
+            self.data(file, from, data, found);
+            self.count(file, bytes);
         }
     }
 

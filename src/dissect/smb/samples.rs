@@ -400,6 +400,40 @@ pub mod one {
         )
     }
 
+    /// A tree of the core dialect: the answer says its number among the words alone.
+    pub fn core_tree_connect(id: u16, path: &str) -> [Said; 2] {
+        let path = utf16(path);
+        let bytes = [&[4], path.as_slice(), b"\0\0\x04secret\0\x04?????\0"].concat();
+        let (from, mut answer) = message(Reverse, 0x70, id, &[0xff, 0xff, TREE as u8, 0], &[]);
+        answer[28..30].fill(0);
+        [message(Forward, 0x70, id, &[], &bytes), (from, answer)]
+    }
+
+    /// A raw write that has `begun` in its request, and goes on with `rest` without a header.
+    pub fn raw_write(id: u16, begun: &[u8], rest: &[u8]) -> [Said; 4] {
+        let count = ((begun.len() + rest.len()) as u16).to_le_bytes();
+        let mut words = vec![FILE, 0];
+        put(&mut words, 2, &count);
+        put(&mut words, 14, &[1, 0]);
+        put(&mut words, 20, &(begun.len() as u16).to_le_bytes());
+        put(&mut words, 22, &(32u16 + 1 + 24 + 2 + 1).to_le_bytes());
+        [
+            message(Forward, 0x1d, id, &words, &[&[0], begun].concat()),
+            message(Reverse, 0x1d, id, &[0xff, 0xff], &[]),
+            (Forward, framed(rest)),
+            message(Reverse, 0x20, id, &count, &[]),
+        ]
+    }
+
+    /// A raw read, whose answer has no header.
+    pub fn raw_read(id: u16, data: &[u8]) -> [Said; 2] {
+        let words = [&[FILE, 0], [0; 14].as_slice()].concat();
+        [
+            message(Forward, 0x1a, id, &words, &[]),
+            (Reverse, framed(data)),
+        ]
+    }
+
     pub fn old_write(id: u16, data: &[u8]) -> Said {
         let len = (data.len() as u16).to_le_bytes();
         let words = [&[FILE, 0], len.as_slice(), &[0; 6]].concat();

@@ -52,9 +52,10 @@ impl Dissector for Session {
         } = self;
         let stream = &mut streams[from.index()];
         let mut bytes = Reader::big(bytes);
-        while let Some(len) = next(stream, &mut bytes, pipes) {
+        while let Some(len) = next(stream, &mut bytes, from, pipes) {
             let message = Message::of(&stream.pending);
-            if message.is_some() && std::mem::take(claims_smb) {
+            let is_smb = message.as_ref().is_some_and(Message::has_header);
+            if is_smb && std::mem::take(claims_smb) {
                 found.push(Claim::Speaks(PROTOCOL));
             }
             match message {
@@ -73,6 +74,7 @@ impl Dissector for Session {
                         pipes.tell(clues::COMPRESSION, algorithm.to_owned(), from, found);
                     }
                 }
+                Some(Message::Raw(data)) => pipes.raw(from, data, len, found),
                 None => {}
             }
             stream.clear();
@@ -106,27 +108,34 @@ enum Message<'a> {
     Version2(&'a [u8]),
     Encrypted,
     Compressed(&'a [u8]),
+    /// What a raw exchange of SMB 1 carries, or no SMB at all.
+    Raw(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// Tells what it is; `None` for what is not SMB.
+    /// Tells what it is; `None` for what only the NetBIOS session is about.
     fn of(framed: &'a [u8]) -> Option<Message<'a>> {
         let mut r = Reader::big(framed);
-        r.skip(FRAME_LEN).ok()?;
+        let [kind, _, _, _] = r.array().ok()?;
         let message = r.clone().rest();
-        match r.array().ok()? {
-            [0xff, b'S', b'M', b'B'] => Some(Message::Version1(message)),
-            [0xfe, b'S', b'M', b'B'] => Some(Message::Version2(message)),
-            [0xfd, b'S', b'M', b'B'] => Some(Message::Encrypted),
-            [0xfc, b'S', b'M', b'B'] => Some(Message::Compressed(message)),
-            _ => None,
+        match r.array() {
+            _ if kind != 0 => None,
+            Ok([0xff, b'S', b'M', b'B']) => Some(Message::Version1(message)),
+            Ok([0xfe, b'S', b'M', b'B']) => Some(Message::Version2(message)),
+            Ok([0xfd, b'S', b'M', b'B']) => Some(Message::Encrypted),
+            Ok([0xfc, b'S', b'M', b'B']) => Some(Message::Compressed(message)),
+            _ => Some(Message::Raw(message)),
         }
+    }
+
+    fn has_header(&self) -> bool {
+        !matches!(self, Message::Raw(_))
     }
 }
 
 /// Makes `pending` the next message of a direction with its frame, whole if that is wanted, else
 /// its head, and says how long it is with its frame. `None` when the bytes are used up.
-fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<u64> {
+fn next(stream: &mut Cutter, bytes: &mut Reader, from: Direction, pipes: &Pipes) -> Option<u64> {
     stream.pass_over(bytes);
     let len = loop {
         stream.find_boundary(bytes, FRAME_LEN + MAGIC_LEN, leads_on)?;
@@ -140,6 +149,7 @@ fn next(stream: &mut Cutter, bytes: &mut Reader, pipes: &Pipes) -> Option<u64> {
     let wanted = match Message::of(&stream.pending) {
         Some(Message::Version1(head)) => version1::is_wanted(head, pipes),
         Some(Message::Version2(head)) => version2::is_wanted(head, pipes),
+        Some(Message::Raw(head)) => pipes.follows_raw(from, head),
         _ => false,
     };
     if wanted && len <= MAX_MESSAGE {
@@ -347,7 +357,19 @@ mod tests {
     fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
         let (asked, answered) = (asked(), answered());
         let (begun, rest) = asked.split_at(20);
-        let ways: [&[Said]; 5] = [
+        let raw = [
+            &one::raw_write(3, begun, rest)[..],
+            &one::raw_read(4, &answered),
+        ]
+        .concat();
+        let raw_alone = [
+            &one::raw_write(3, &[], &asked)[..],
+            &one::raw_read(4, &answered),
+        ]
+        .concat();
+        let ways: [&[Said]; 7] = [
+            &raw,
+            &raw_alone,
             &[
                 one::transaction(3, 0x31, "", &asked),
                 one::transaction(4, 0x11, "", &[]),
@@ -386,6 +408,56 @@ mod tests {
                 assert_eq!(claims(&talk), expected(bytes(&talk[1..])), "way {way}");
             }
         }
+    }
+
+    #[test]
+    fn a_pipe_is_opened_in_a_tree_that_the_core_dialect_connected() {
+        let opening = [one::old_open(2, "\\PIPE\\samr"), one::old_opened(2)];
+        let rpc = [
+            one::old_write(3, &asked()),
+            one::old_read(4),
+            one::old_was_read(4, &answered()),
+        ];
+        let pipe = [&opening[..], &rpc].concat();
+        let share = |path: &str| Claim::Said {
+            field: clues::SHARE,
+            text: path.to_owned(),
+            by: Forward,
+        };
+        for path in ["\\\\srv1\\IPC$", "\\\\srv1\\ipc$"] {
+            let talk = [&one::core_tree_connect(1, path)[..], &pipe].concat();
+            let found = claims(&talk);
+            assert_eq!(found[0], share(path));
+            assert_eq!(found[1..5], expected(bytes(&pipe)));
+        }
+        let path = "\\\\srv1\\public";
+        let talk = [&one::core_tree_connect(1, path)[..], &pipe].concat();
+        assert_eq!(claims(&talk)[0], share(path));
+        assert!(!claims(&talk).contains(&Claim::OpenedPipe("samr".into())));
+    }
+
+    #[test]
+    fn raw_bytes_of_a_file_are_passed_over_and_the_messages_after_them_are_found() {
+        let disk = one::core_tree_connect(1, "\\\\srv1\\public");
+        let mut talk = disk.to_vec();
+        talk.extend(one::raw_write(2, &[], &asked()));
+        talk.extend(one::raw_read(3, &answered()));
+        talk.extend(one::raw_read(4, b""));
+        talk.extend(one::raw_read(5, &[0x5a; 60_000]));
+        let of_file = claims(&talk).len();
+        assert_eq!(of_file, claims(&disk).len());
+        talk.extend(version1());
+        assert!(claims(&talk).contains(&bound()));
+    }
+
+    #[test]
+    fn bytes_without_a_header_are_nobodys_where_none_were_asked_for() {
+        let mut talk = version1()[..3].to_vec();
+        talk.push((Forward, framed(&asked())));
+        talk.extend([one::raw_write(3, &[], &[])[0].clone(), one::read(4)]);
+        talk.push((Forward, framed(&asked())));
+        talk.push((Reverse, framed(&answered())));
+        assert!(!claims(&talk).contains(&Claim::Offered(SAMR)));
     }
 
     #[test]

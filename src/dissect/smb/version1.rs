@@ -3,7 +3,9 @@
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::smb::clues;
 use crate::dissect::smb::message1::{Block, HEADER_LEN, Header, Kind, command};
-use crate::dissect::smb::pipes::{Asked, Exchange, File, Named, Pipes, Scope, Share, Ungranted};
+use crate::dissect::smb::pipes::{
+    Asked, Exchange, File, Named, Pipes, Scope, Share, Tree, Ungranted,
+};
 use crate::dissect::{names, ntlm};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::protocol::Field;
@@ -42,14 +44,15 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
     };
     let exchange = header.exchange(header.command);
     match (header.command, header.kind) {
-        (command::NEGOTIATE | command::SESSION_SETUP | command::TREE_CONNECT, _) => true,
+        (command::NEGOTIATE | command::SESSION_SETUP, _) => true,
+        (command::TREE_CONNECT | command::CORE_TREE_CONNECT, _) => true,
         (command::TRANSACTION2, Kind::Request) => pipes.share(header.tree) != Some(Share::Other),
         (command::CREATE | command::OPEN_ANDX | command::OPEN, _) => true,
         (command::TRANSACTION | command::TRANSACTION_SECONDARY, _) => true,
         (command::READ_ANDX | command::READ, Kind::Answer) => {
             matches!(pipes.asked(exchange), Some(Asked::Read(_)))
         }
-        (command::WRITE_ANDX | command::WRITE, Kind::Request) => {
+        (command::WRITE_ANDX | command::WRITE | command::WRITE_RAW, Kind::Request) => {
             let written =
                 Block::read(head, HEADER_LEN).and_then(|b| write(head, header.command, &b));
             pipes.share(header.tree) != Some(Share::Other)
@@ -125,6 +128,7 @@ impl Part<'_> {
     fn request(&self, pipes: &mut Pipes, found: &mut Vec<Claim>) -> Result<(), Short> {
         // What is not all there says nothing.
         let _ = self.request_clues(pipes, found);
+        pipes.expect_no_raw();
         let share = pipes.share(self.header.tree);
         if share == Some(Share::Other) {
             return Ok(());
@@ -145,6 +149,18 @@ impl Part<'_> {
                     pipes.cut(file, self.from);
                 }
                 pipes.ask_about(self.exchange(), Asked::About(file), self.bytes);
+            }
+            command::WRITE_RAW => {
+                let (file, data, _) = write(self.message, self.command, &self.block)?;
+                pipes.data(file, self.from, data, found);
+                pipes.ask_about(self.exchange(), Asked::About(file), self.bytes);
+                // The answer says "go on"; when all is written another may come (MS-CIFS 2.2.4.28).
+                let complete = self.header.exchange(command::WRITE_COMPLETE);
+                pipes.ask_about(complete, Asked::About(file), 0);
+                pipes.expect_raw(file, self.from, 0);
+            }
+            command::READ_RAW => {
+                pipes.expect_raw(file(&mut words)?, self.from.reversed(), self.bytes);
             }
             command::READ_ANDX | command::READ => {
                 if self.command == command::READ_ANDX {
@@ -270,9 +286,12 @@ impl Part<'_> {
             command::TREE_CONNECT => {
                 words.skip(6)?;
                 let password = words.u16()?;
-                let path = self.block.text(password.into(), self.header);
-                let asked = self.named(clues::SHARE, Some(clues::UNGRANTED_SHARE), path);
-                pipes.ask(self.exchange(), asked);
+                self.ask_for_share(self.block.text(password.into(), self.header), pipes);
+            }
+            command::CORE_TREE_CONNECT => {
+                // Before it a byte that announces it, after it password and kind of share.
+                let path = self.block.strings(1, self.header).next()?;
+                self.ask_for_share(path, pipes);
             }
             command::TRANSACTION2 => {
                 words.skip(28)?;
@@ -289,6 +308,11 @@ impl Part<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn ask_for_share(&self, path: String, pipes: &mut Pipes) {
+        let asked = self.named(clues::SHARE, Some(clues::UNGRANTED_SHARE), path);
+        pipes.ask(self.exchange(), asked);
     }
 
     /// What an answer to a set-up says of the server, be it the last or not.
@@ -344,6 +368,10 @@ impl Part<'_> {
                 let chosen = dialects.get(usize::from(words.u16()?));
                 let chosen = chosen.cloned().unwrap_or_default();
                 pipes.tell(clues::DIALECT, chosen, self.from, found);
+            }
+            (command::CORE_TREE_CONNECT, Some(Asked::Named(named))) => {
+                self.core_connected(&named.text, pipes)?;
+                pipes.grant(named, self.bytes, found);
             }
             (command, Some(Asked::Named(named))) => {
                 pipes.grant(named, self.bytes, found);
@@ -407,6 +435,21 @@ impl Part<'_> {
         Ok(())
     }
 
+    /// The same in the core dialect, which says the tree's number among the words, and not what it
+    /// is connected to: the share's name tells (MS-CIFS 2.2.4.50.2).
+    fn core_connected(&self, path: &str, pipes: &mut Pipes) -> Result<(), Short> {
+        let mut words = self.block.words.clone();
+        let _max_buffer_size = words.u16()?;
+        let tree = Tree(Scope::default(), words.u16()?.into());
+        let name = path.rsplit('\\').next().unwrap_or_default();
+        let share = match name.eq_ignore_ascii_case("IPC$") {
+            true => Share::Pipes,
+            false => Share::Other,
+        };
+        pipes.connect(tree, share);
+        Ok(())
+    }
+
     /// The file that an answer to an open gives, and its type where it says that.
     fn opened(&self, command: u8) -> Result<(File, Option<u16>), Short> {
         let mut words = self.block.words.clone();
@@ -448,8 +491,13 @@ fn write<'a>(
         bytes.skip(3)?; // what kind of data follows, and its length again
         return Ok((file, bytes.up_to(len), len));
     }
-    words.skip(4)?;
+    if command == command::WRITE_ANDX {
+        words.skip(4)?;
+    }
     let file = file(&mut words)?;
+    if command == command::WRITE_RAW {
+        words.skip(4)?; // how much there is to write, in this message and raw
+    }
     words.skip(8)?; // offset and timeout
     let mode = words.u16()?;
     words.skip(4)?; // remaining, upper half of the length
@@ -458,7 +506,7 @@ fn write<'a>(
     data.skip(offset.into())?;
     let mut len = usize::from(len);
     // The first write of a message to a pipe may say before its data how long the message is.
-    if mode & RAW_START == RAW_START {
+    if command == command::WRITE_ANDX && mode & RAW_START == RAW_START {
         data.skip(2)?;
         len = len.saturating_sub(2);
     }
