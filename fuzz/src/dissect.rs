@@ -134,7 +134,6 @@ fn check(found: &[Claim], fed: usize) {
         let text: &str = match claim {
             Claim::OpenedPipe(text) | Claim::SentToMailslot(text) => text,
             Claim::Said { text, .. } => text,
-            Claim::Mapped { annotation, .. } => annotation,
             _ => continue,
         };
         assert!(text.len() <= MAX_TEXT, "a text of {} bytes", text.len());

@@ -115,7 +115,7 @@ impl<'a> Collector<'a> {
                     _ => Teacher::Mapper,
                 };
                 let lesson = lesson(Export::Interface(interface), teacher);
-                match at {
+                match *at {
                     Endpoint::Pipe(pipe) => map.learn_pipe(server.address, pipe.into(), lesson),
                     at => learn_port(map, catalog, server, &at, lesson),
                 }
@@ -144,7 +144,7 @@ impl<'a> Collector<'a> {
                     let service = catalog.sign(field, &name).and_then(|s| s.service);
                     let instance = Instance {
                         field,
-                        name,
+                        name: name.into(),
                         service,
                         frame,
                         since: time,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::catalog::{Catalog, InterfaceEntry};
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::{Claim, Evidence};
+use crate::model::evidence::{Claim, Evidence, PipeUse};
 use crate::model::uuid::Interface;
 
 /// Adds what was reached through the pipes of a flow, each with the bytes that were its; the
@@ -61,13 +61,10 @@ pub fn ground(evidence: &Evidence, catalog: &Catalog) -> Option<Ground> {
 fn entry<'c>(
     catalog: &'c Catalog,
     interface: Interface,
-    pipe: &Option<String>,
+    pipe: &Option<Box<str>>,
 ) -> Option<&'c InterfaceEntry> {
     catalog.interface(interface, pipe.as_deref())
 }
-
-/// A pipe and the first interface that was bound in it: none where its name has to do.
-type Use = (Option<String>, Option<Interface>);
 
 /// Every service, in the order in which it was first reached; one without for what the catalog ties
 /// to no service.
@@ -83,11 +80,15 @@ fn reached(flow: &EndedFlow, catalog: &Catalog) -> Vec<Reached> {
             }
             Claim::OpenedPipe(name) if !has_bind(flow, name) => {
                 let service = catalog.pipe(name).and_then(|known| known.service);
-                (&Some(name.clone()), None, service)
+                (&Some(name.as_str().into()), None, service)
             }
             _ => continue,
         };
-        let bytes = carried.remove(&(pipe.clone(), interface)).unwrap_or(0);
+        let this = PipeUse {
+            pipe: pipe.clone(),
+            interface,
+        };
+        let bytes = carried.remove(&this).unwrap_or(0);
         let place = (all.iter().position(|known| known.service == service)).unwrap_or(all.len());
         if place == all.len() {
             all.push(Reached {
@@ -107,8 +108,9 @@ fn reached(flow: &EndedFlow, catalog: &Catalog) -> Vec<Reached> {
         if let Some(interface) = interface.filter(|one| !reached.interfaces.contains(one)) {
             reached.interfaces.push(interface);
         }
-        if let Some(pipe) = pipe.as_ref().filter(|one| !reached.pipes.contains(one)) {
-            reached.pipes.push(pipe.clone());
+        let is_new = |pipe: &&str| reached.pipes.iter().all(|known| known != pipe);
+        if let Some(pipe) = pipe.as_deref().filter(is_new) {
+            reached.pipes.push(pipe.to_owned());
         }
     }
     all
@@ -116,19 +118,18 @@ fn reached(flow: &EndedFlow, catalog: &Catalog) -> Vec<Reached> {
 
 /// The bytes by pipe and interface. What was carried by an opening in which no BIND was seen goes
 /// to the first interface that was bound in another of the same pipe.
-fn carried(flow: &EndedFlow) -> BTreeMap<Use, u64> {
-    let mut carried: BTreeMap<Use, u64> = BTreeMap::new();
+fn carried(flow: &EndedFlow) -> BTreeMap<PipeUse, u64> {
+    let mut carried: BTreeMap<PipeUse, u64> = BTreeMap::new();
     for evidence in &flow.evidence {
-        let Claim::CarriedInPipe {
-            pipe,
-            interface,
-            bytes,
-        } = &evidence.claim
-        else {
+        let Claim::CarriedInPipe { of, bytes } = &evidence.claim else {
             continue;
         };
-        let interface = interface.or_else(|| first_bound(flow, pipe.as_deref()));
-        let all = carried.entry((pipe.clone(), interface)).or_default();
+        let first_bound = || first_bound(flow, of.pipe.as_deref());
+        let by_first = PipeUse {
+            pipe: of.pipe.clone(),
+            interface: of.interface.or_else(first_bound),
+        };
+        let all = carried.entry(by_first).or_default();
         *all = all.saturating_add(*bytes);
     }
     carried
@@ -173,14 +174,16 @@ mod tests {
     }
 
     fn bound(interface: Interface, pipe: Option<&str>) -> Claim {
-        let pipe = pipe.map(str::to_owned);
+        let pipe = pipe.map(Into::into);
         Claim::BoundInPipe { interface, pipe }
     }
 
     fn carried(pipe: Option<&str>, interface: Option<Interface>, bytes: u64) -> Claim {
         Claim::CarriedInPipe {
-            pipe: pipe.map(str::to_owned),
-            interface,
+            of: Box::new(PipeUse {
+                pipe: pipe.map(Into::into),
+                interface,
+            }),
             bytes,
         }
     }

@@ -168,7 +168,7 @@ mod tests {
         let text = text.to_owned();
         let carried = Claim::CarriedFor {
             field,
-            text: text.clone(),
+            text: text.as_str().into(),
             bytes: 120,
         };
         let by = Direction::Forward;

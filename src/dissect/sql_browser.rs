@@ -299,8 +299,11 @@ impl Instances {
 }
 
 fn claim((name, at): Hosted) -> Claim {
-    let field = INSTANCE;
-    Claim::Hosted { field, name, at }
+    Claim::Hosted {
+        field: INSTANCE,
+        name: name.into(),
+        at: Box::new(at),
+    }
 }
 
 /// Reads what an answer lists: pairs of a name and a value, with semicolons between them; an empty
@@ -381,7 +384,7 @@ mod tests {
             instances.feed(*from, bytes, &mut found);
         }
         let hosted = found.into_iter().filter_map(|claim| match claim {
-            Claim::Hosted { name, at, .. } => Some((name, at)),
+            Claim::Hosted { name, at, .. } => Some((name.into(), *at)),
             _ => None,
         });
         hosted.collect()

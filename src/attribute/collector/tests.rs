@@ -94,12 +94,11 @@ fn answer(at: u64, towers: &[(Interface, Option<&str>, u16)]) -> Vec<Finding> {
         .iter()
         .map(|(interface, address, port)| Claim::Mapped {
             interface: *interface,
-            at: Endpoint::Port {
+            at: Box::new(Endpoint::Port {
                 address: address.map(|address| address.parse().expect("an address")),
                 protocol: IpProtocol::TCP,
                 port: *port,
-            },
-            annotation: "".into(),
+            }),
         });
     mapped.map(|claim| finding(at, 135, claim)).collect()
 }
@@ -399,11 +398,11 @@ fn exported(at: u64, class: Option<Uuid>, interfaces: &[Uuid], port: u16) -> Fin
     let claim = Claim::Exported {
         class,
         interfaces: interfaces.into(),
-        at: Endpoint::Port {
+        at: Box::new(Endpoint::Port {
             address: None,
             protocol: IpProtocol::TCP,
             port,
-        },
+        }),
     };
     finding(at, 135, claim)
 }

@@ -493,7 +493,7 @@ fn agree(first: &[Claim], second: &[Claim], is_cut: bool) -> bool {
 /// What is where, as answers say.
 fn mapped(claims: &[Claim]) -> impl Iterator<Item = (Interface, &Endpoint)> {
     claims.iter().filter_map(|claim| match claim {
-        Claim::Mapped { interface, at, .. } => Some((*interface, at)),
+        Claim::Mapped { interface, at } => Some((*interface, &**at)),
         _ => None,
     })
 }

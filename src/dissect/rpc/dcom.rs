@@ -171,7 +171,7 @@ impl Activations {
             found.push(Claim::Exported {
                 class: asked.as_ref().map(|asked| asked.class),
                 interfaces: (asked.iter()).flat_map(|a| a.interfaces.clone()).collect(),
-                at,
+                at: Box::new(at),
             });
         }
         for host in hosts {
@@ -385,7 +385,7 @@ mod tests {
             .map(|at| Claim::Exported {
                 class,
                 interfaces: interfaces.into(),
-                at,
+                at: Box::new(at),
             })
             .to_vec()
     }

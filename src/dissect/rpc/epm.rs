@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::dissect::names;
 use crate::dissect::read::{Order, Reader, Short};
 use crate::dissect::rpc::bind::Syntax;
 use crate::dissect::rpc::tower;
@@ -113,24 +112,23 @@ impl Listing {
     /// Whether every tower could be read.
     fn entries(&mut self, body: &mut Body, operation: Operation) -> Result<bool, Short> {
         let count = body.opening(operation)?;
-        let mut annotations = Vec::new();
+        let mut towers = 0;
         for _ in 0..count {
             match operation {
-                Operation::Map if body.word()? != 0 => annotations.push(String::new()),
+                Operation::Map if body.word()? != 0 => towers += 1,
                 Operation::Map => {}
-                Operation::Lookup => annotations.extend(body.entry()?),
+                Operation::Lookup => towers += usize::from(body.entry()?),
             }
         }
         let mut all_readable = true;
-        for annotation in annotations {
+        for _ in 0..towers {
             let octets = body.tower()?;
             match tower::read(octets) {
                 Ok(tower) => {
                     all_readable &= Syntax::of(tower.syntax).is_some();
                     self.claims.extend(tower.at.map(|at| Claim::Mapped {
                         interface: tower.interface,
-                        at,
-                        annotation: annotation.into(),
+                        at: Box::new(at),
                     }));
                 }
                 Err(Short) => all_readable = false,
@@ -202,8 +200,8 @@ impl<'a> Body<'a> {
         Ok(count)
     }
 
-    /// An `ept_entry_t`: its annotation if it has a tower.
-    fn entry(&mut self) -> Result<Option<String>, Short> {
+    /// An `ept_entry_t`: whether it has a tower.
+    fn entry(&mut self) -> Result<bool, Short> {
         self.r.align(match self.syntax {
             Syntax::Ndr => 4,
             Syntax::Ndr64 => 8,
@@ -212,8 +210,8 @@ impl<'a> Body<'a> {
         let tower = self.word()?;
         // `[string] char annotation[64]`: a varying array.
         let (_offset, len) = (self.word()?, self.word()?);
-        let annotation = self.r.take(usize::try_from(len).map_err(|_| Short)?)?;
-        Ok((tower != 0).then(|| names::text(annotation)))
+        self.r.skip(usize::try_from(len).map_err(|_| Short)?)?;
+        Ok(tower != 0)
     }
 
     /// The octets of a `twr_t`.
@@ -286,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_comes_with_its_annotations_and_each_endpoint_once() {
+    fn a_listing_comes_with_each_endpoint_once() {
         let samr = tcp_tower(SAMR, 49154, [10, 0, 0, 1]);
         let drsuapi = tcp_tower(DRSUAPI, 49155, [10, 0, 0, 1]);
         let entries = [
@@ -300,15 +298,7 @@ mod tests {
                 ..MAPPER
             };
             let found = claims(&lookup_answer(&entries, syntax), expected);
-            let drsuapi = Claim::Mapped {
-                interface: DRSUAPI,
-                at: port_at(
-                    crate::model::five_tuple::IpProtocol::TCP,
-                    49155,
-                    [10, 0, 0, 1],
-                ),
-                annotation: "MS NT Directory DRS".into(),
-            };
+            let drsuapi = mapped_tcp(DRSUAPI, 49155, [10, 0, 0, 1]);
             assert_eq!(found, [mapped_tcp(SAMR, 49154, [10, 0, 0, 1]), drsuapi]);
         }
     }

@@ -224,8 +224,7 @@ pub fn tcp_tower(interface: Interface, port: u16, address: [u8; 4]) -> Vec<u8> {
 pub fn mapped(interface: Interface, at: Endpoint) -> Claim {
     Claim::Mapped {
         interface,
-        at,
-        annotation: "".into(),
+        at: Box::new(at),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::dissect::Dissector;
 use crate::dissect::read::Reader;
 use crate::dissect::rpc::connection::Connection;
 use crate::dissect::rpc::pdu::{HEADER_LEN, Header};
-use crate::model::evidence::{Claim, Direction};
+use crate::model::evidence::{Claim, Direction, PipeUse};
 use crate::model::protocol::Field;
 use crate::model::uuid::Interface;
 
@@ -140,17 +140,16 @@ pub struct Pipes {
     raw: Option<(Direction, File)>,
     /// The cipher that was agreed on, if that was seen.
     pub cipher: Option<&'static str>,
-    /// By the pipe's name and the interface.
-    carried: BTreeMap<(Option<String>, Option<Interface>), u64>,
+    carried: BTreeMap<PipeUse, u64>,
     /// By what was asked for by its name.
-    carried_for: BTreeMap<(Field, String), u64>,
+    carried_for: BTreeMap<(Field, Box<str>), u64>,
 }
 
 /// One opening of a pipe.
 #[derive(Default)]
 struct Pipe {
     /// None where its opening was not captured.
-    name: Option<String>,
+    name: Option<Box<str>>,
     rpc: Connection,
     /// The interfaces bound in it, in order. Bounded as the connection's contexts are.
     bound: Vec<Interface>,
@@ -173,7 +172,7 @@ enum Said {
     Refused(String),
     Opened(String),
     Offered(Interface),
-    Bound(Interface, Option<String>),
+    Bound(Interface, Option<Box<str>>),
     Text(Field, String, Direction),
 }
 
@@ -272,7 +271,7 @@ impl Pipes {
             found.push(Claim::OpenedPipe(name.clone()));
         }
         let mut pipe = chained.unwrap_or_default();
-        pipe.name = Some(name);
+        pipe.name = Some(name.into());
         pipe.bytes = pipe.bytes.saturating_add(bytes);
         self.open.insert(file, pipe);
         for asked in self.asked.values_mut() {
@@ -316,7 +315,7 @@ impl Pipes {
         let pipe = self.open.entry(file).or_default();
         if let Some(Candidate { name, bytes }) = self.candidates.remove(&file) {
             pipe.bytes = bytes;
-            pipe.name = Some(name.clone());
+            pipe.name = Some(name.as_str().into());
             if say(&mut self.said, Said::Opened(name.clone())) {
                 found.push(Claim::OpenedPipe(name));
             }
@@ -368,7 +367,10 @@ impl Pipes {
         };
         let shares = pipe.shares_of_bytes().into_iter();
         for (interface, bytes) in shares.filter(|(_, bytes)| *bytes > 0) {
-            let key = (pipe.name.clone(), interface);
+            let key = PipeUse {
+                pipe: pipe.name.clone(),
+                interface,
+            };
             if self.carried.len() < MAX_SAID || self.carried.contains_key(&key) {
                 let carried = self.carried.entry(key).or_default();
                 *carried = carried.saturating_add(bytes);
@@ -392,15 +394,10 @@ impl Pipes {
             self.miss(asked, Fate::Unanswered, found);
         }
         let carried = std::mem::take(&mut self.carried);
-        found.extend(
-            carried
-                .into_iter()
-                .map(|((pipe, interface), bytes)| Claim::CarriedInPipe {
-                    pipe,
-                    interface,
-                    bytes,
-                }),
-        );
+        found.extend(carried.into_iter().map(|(of, bytes)| Claim::CarriedInPipe {
+            of: Box::new(of),
+            bytes,
+        }));
         let carried = std::mem::take(&mut self.carried_for).into_iter();
         found.extend(carried.map(|((field, text), bytes)| Claim::CarriedFor {
             field,
@@ -443,7 +440,7 @@ impl Pipes {
 
     /// What was asked for by its name was granted, in an answer of so many bytes.
     pub fn grant(&mut self, named: Named, bytes: u64, found: &mut Vec<Claim>) {
-        let key = (named.field, named.text.clone());
+        let key = (named.field, named.text.as_str().into());
         if self.carried_for.len() < MAX_SAID || self.carried_for.contains_key(&key) {
             let carried = self.carried_for.entry(key).or_default();
             *carried = carried.saturating_add(named.bytes).saturating_add(bytes);
@@ -479,7 +476,7 @@ impl Pipes {
     }
 
     /// Passes on what the RPC in a pipe claims, as claims of that pipe.
-    fn pass_on(&mut self, pipe: &Option<String>, claims: Vec<Claim>, found: &mut Vec<Claim>) {
+    fn pass_on(&mut self, pipe: &Option<Box<str>>, claims: Vec<Claim>, found: &mut Vec<Claim>) {
         for claim in claims {
             match claim {
                 Claim::Offered(interface) => {

@@ -193,6 +193,7 @@ mod tests {
     use crate::dissect::rpc::samples::{ACCEPT, SAMR, bind, bind_ack, request, response};
     use crate::dissect::smb::samples::{Said, framed, one, two};
     use crate::model::evidence::Direction::{Forward, Reverse};
+    use crate::model::evidence::PipeUse;
 
     fn claims(talk: &[Said]) -> Vec<Claim> {
         let (mut session, mut found) = (Session::default(), Vec::new());
@@ -253,8 +254,10 @@ mod tests {
             Claim::Offered(SAMR),
             bound(),
             Claim::CarriedInPipe {
-                pipe: Some("samr".into()),
-                interface: Some(SAMR),
+                of: Box::new(PipeUse {
+                    pipe: Some("samr".into()),
+                    interface: Some(SAMR),
+                }),
                 bytes: bytes as u64,
             },
         ]
