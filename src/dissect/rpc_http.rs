@@ -59,6 +59,8 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
 #[derive(Default)]
 struct Tunnel {
     sides: [Side; 2],
+    /// A head of HTTP was seen: a proxy leads on to another server.
+    is_through_proxy: bool,
     connection: Connection,
 }
 
@@ -85,10 +87,10 @@ impl Dissector for Tunnel {
         while r.left() > 0 {
             let side = &mut self.sides[from.index()];
             if matches!(side, Side::Pdus) {
-                return self.connection.feed(from, r.rest(), found);
+                return self.follow(from, r.rest(), found);
             }
             match side.take(&mut r, from, found) {
-                Ok(()) => {}
+                Ok(()) => self.is_through_proxy |= matches!(side, Side::Head(_)),
                 Err(NotMine) => return Progress::NotMine,
             }
         }
@@ -107,6 +109,26 @@ impl Dissector for Tunnel {
 
     fn kept(&self) -> usize {
         self.connection.kept()
+    }
+}
+
+impl Tunnel {
+    /// Follows PDUs. Through a proxy each connection carries one way (MS-RPCH 3.2.1.1), and what is
+    /// behind it does not listen here: what says that it does is left out.
+    fn follow(&mut self, from: Direction, pdus: &[u8], found: &mut Vec<Claim>) -> Progress {
+        if !self.is_through_proxy {
+            return self.connection.feed(from, pdus, found);
+        }
+        let mut claims = Vec::new();
+        let progress = self.connection.feed(from, pdus, &mut claims);
+        let is_of_server = |claim: &Claim| {
+            matches!(
+                claim,
+                Claim::Bound(_) | Claim::Mapped { .. } | Claim::Exported { .. }
+            )
+        };
+        found.extend(claims.into_iter().filter(|claim| !is_of_server(claim)));
+        progress
     }
 }
 
@@ -247,6 +269,19 @@ mod tests {
             (Forward, &bind(1, &[(0, SAMR)]).bytes),
             (Forward, &request(2, 0, 5, &[]).bytes),
             (Forward, &request(3, 0, 6, &[]).bytes),
+        ];
+        let found = claims(&talk);
+        assert!(found.contains(&Claim::Offered(SAMR)));
+        assert!(!found.contains(&Claim::Bound(SAMR)));
+    }
+
+    #[test]
+    fn what_accepts_through_a_proxy_does_not_listen_there() {
+        let answered = bind_ack(1, &[ACCEPT]);
+        let talk = [
+            (Forward, OPENS),
+            (Forward, &bind(1, &[(0, SAMR)]).bytes),
+            (Reverse, &answered.bytes),
         ];
         let found = claims(&talk);
         assert!(found.contains(&Claim::Offered(SAMR)));
