@@ -10,6 +10,8 @@ use common::floods::{ANSWER, QUERY};
 use common::lies::{
     CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, find, honest, row_of, run,
 };
+use common::packets::{Said, client, server};
+use common::smb::through_pipe;
 use common::wire::*;
 use serde_json::Value as Json;
 
@@ -539,6 +541,120 @@ fn over_udp_a_server_that_sends_back_what_it_is_sent_proves_nothing() {
         tape.udp((VICTIM, PORT), CLIENT, &[0x9f; 64]);
     });
     assert_eq!(row["service"], Json::Null, "{row:#}");
+}
+
+/// What client and server say.
+fn say(tape: &mut File, talk: &mut Connection, said: &[Said]) {
+    for said in said {
+        match said {
+            Said::Client(bytes) => talk.ask(tape, bytes),
+            Said::Server(bytes) => talk.answer(tape, bytes),
+        }
+    }
+}
+
+/// The client asks the endpoint mapper, as call 2; this call is answered.
+fn asks_mapper(answered: u32) -> Vec<Said> {
+    vec![
+        client(bind(1, EPM)),
+        server(bind_ack(1)),
+        client(request(2, EPT_MAP, &[0; 120])),
+        server(response(answered, &towers(PORT))),
+    ]
+}
+
+/// All of it is said by the client.
+fn by_client(said: Vec<Said>) -> Vec<Said> {
+    let bytes = |said| match said {
+        Said::Client(bytes) | Said::Server(bytes) => bytes,
+    };
+    said.into_iter().map(bytes).map(client).collect()
+}
+
+/// A session of SMB, with what is said in it.
+fn session(tape: &mut File, server: Peer, said: &[Said]) {
+    let mut talk = Connection::open(tape, ASKER, server);
+    say(tape, &mut talk, said);
+}
+
+#[test]
+fn an_endpoint_mapper_in_a_pipe_is_believed_of_itself_and_only_when_it_was_asked() {
+    let asked = through_pipe("epmapper", asks_mapper(2));
+    for port in [445, 139] {
+        let row = honest(|tape| session(tape, (VICTIM, port), &asked));
+        assert_eq!(row["service"], "LSASS", "the true one: {row:#}");
+    }
+    for stranger in [(LIAR, 445), (VICTIM, 4445)] {
+        assert_not_believed(|tape| session(tape, stranger, &asked));
+    }
+    for said in [asks_mapper(3), by_client(asks_mapper(2))] {
+        let said = through_pipe("epmapper", said);
+        assert_not_believed(|tape| session(tape, (VICTIM, 445), &said));
+    }
+    let said = by_client(asked);
+    assert_not_believed(|tape| session(tape, (VICTIM, 445), &said));
+}
+
+/// Messages of a session before a file is opened in it: the dialect and the tree.
+const OPENING: usize = 4;
+
+#[test]
+fn a_file_in_which_an_answer_of_the_endpoint_mapper_stands_is_no_pipe() {
+    let mut on_disk = through_pipe("epmapper", asks_mapper(2));
+    // Anyone can write to a file what a server would say, and have it read.
+    let Said::Server(connected) = &mut on_disk[OPENING - 1] else {
+        panic!("the server answers");
+    };
+    connected[4 + 64 + 2] = 1; // a disk (MS-SMB2 2.2.10)
+    assert_not_believed(|tape| session(tape, (VICTIM, 445), &on_disk));
+    for begun in [OPENING, OPENING + 2] {
+        // Of what was connected before the capture nobody knows what it is.
+        assert_not_believed(|tape| session(tape, (VICTIM, 445), &on_disk[begun..]));
+    }
+}
+
+/// The greeting of RPC over HTTP (MS-RPCH 2.1.1.2).
+const GREETING: &[u8] = b"ncacn_http/1.0";
+
+#[test]
+fn an_endpoint_mapper_over_http_is_believed_of_itself_and_only_when_it_was_asked() {
+    let greeted = |said: Vec<Said>| [vec![server(GREETING)], said].concat();
+    let asked = greeted(asks_mapper(2));
+    let row = honest(|tape| session(tape, (VICTIM, 593), &asked));
+    assert_eq!(row["service"], "LSASS", "the true one: {row:#}");
+    for stranger in [(LIAR, 593), (VICTIM, 5593), (VICTIM, 80)] {
+        assert_not_believed(|tape| session(tape, stranger, &asked));
+    }
+    for said in [asks_mapper(3), by_client(asks_mapper(2))] {
+        let said = greeted(said);
+        assert_not_believed(|tape| session(tape, (VICTIM, 593), &said));
+    }
+    let said = by_client(asked);
+    assert_not_believed(|tape| session(tape, (VICTIM, 593), &said));
+}
+
+/// A request that opens a tunnel of RPC to another server, and its answer.
+fn tunnel_to(target: &str) -> Vec<Said> {
+    let length = "Content-Length: 1000000";
+    let request = format!("RPC_IN_DATA /rpc/rpcproxy.dll?{target} HTTP/1.1\r\n{length}\r\n\r\n");
+    let answer = format!("HTTP/1.1 200 Success\r\n{length}\r\n\r\n");
+    vec![client(request), server(answer)]
+}
+
+#[test]
+fn what_binds_through_a_proxy_does_not_live_at_the_proxy() {
+    let bound = vec![
+        client(bind(1, SAMR)),
+        server(bind_ack(1)),
+        client(request(2, 5, &[0; 64])),
+        server(response(2, &[0; 64])),
+    ];
+    let said = [tunnel_to("10.0.0.9:6001"), bound].concat();
+    assert_not_believed(|tape| session(tape, (VICTIM, PORT), &said));
+    let said = [tunnel_to("10.0.0.9:593"), asks_mapper(2)].concat();
+    for port in [80, 593] {
+        assert_not_believed(|tape| session(tape, (VICTIM, port), &said));
+    }
 }
 
 /// A string binding at this address and port, as an answer to `ResolveOxid` (MS-DCOM 3.1.2.5.1.1).

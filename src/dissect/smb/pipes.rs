@@ -150,6 +150,9 @@ pub struct Pipes {
 struct Pipe {
     /// None where its opening was not captured.
     name: Option<Box<str>>,
+    /// It is certain that it is a pipe: what looks like RPC may stand in a file, for anyone who can
+    /// write to it.
+    is_proved: bool,
     rpc: Connection,
     /// The interfaces bound in it, in order. Bounded as the connection's contexts are.
     bound: Vec<Interface>,
@@ -262,6 +265,17 @@ impl Pipes {
         bytes: u64,
         found: &mut Vec<Claim>,
     ) {
+        self.open_as(exchange, file, (name, true), bytes, found);
+    }
+
+    fn open_as(
+        &mut self,
+        exchange: Exchange,
+        file: File,
+        (name, is_proved): (String, bool),
+        bytes: u64,
+        found: &mut Vec<Claim>,
+    ) {
         let chained = self.open.remove(&File::ToCome(exchange));
         if self.open.len() >= MAX_PIPES {
             self.give_up_one();
@@ -271,7 +285,8 @@ impl Pipes {
             found.push(Claim::OpenedPipe(name.clone()));
         }
         let mut pipe = chained.unwrap_or_default();
-        pipe.name = Some(name.into());
+        pipe.name = Some(name);
+        pipe.is_proved |= is_proved;
         pipe.bytes = pipe.bytes.saturating_add(bytes);
         self.open.insert(file, pipe);
         for asked in self.asked.values_mut() {
@@ -289,7 +304,7 @@ impl Pipes {
         found: &mut Vec<Claim>,
     ) {
         if self.open.contains_key(&File::ToCome(exchange)) {
-            return self.open(exchange, file, name, bytes, found);
+            return self.open_as(exchange, file, (name, false), bytes, found);
         }
         if self.candidates.len() >= MAX_CANDIDATES {
             self.candidates.pop_first();
@@ -301,6 +316,13 @@ impl Pipes {
     /// so that it is one whose opening was not seen.
     pub fn follows(&self, file: File, data: &[u8]) -> bool {
         self.open.contains_key(&file) || begins_like_rpc(data)
+    }
+
+    /// Does something with a file that a server does with pipes alone.
+    pub fn prove(&mut self, file: File) {
+        if let Some(pipe) = self.open.get_mut(&file) {
+            pipe.is_proved = true;
+        }
     }
 
     /// Data were written to a file, or read from it.
@@ -322,6 +344,9 @@ impl Pipes {
         }
         pipe.rpc.feed(from, data, &mut claims);
         pipe.note(&claims);
+        if !pipe.is_proved {
+            claims.retain(|claim| !tells_of_others(claim));
+        }
         let name = pipe.name.clone();
         self.pass_on(&name, claims, found);
     }
@@ -497,6 +522,11 @@ impl Pipes {
             }
         }
     }
+}
+
+/// Whether a claim is believed of what listens elsewhere.
+fn tells_of_others(claim: &Claim) -> bool {
+    matches!(claim, Claim::Mapped { .. } | Claim::Exported { .. })
 }
 
 /// Whether that was not said yet.

@@ -190,7 +190,11 @@ fn message_len(bytes: &mut Reader) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dissect::rpc::samples::{ACCEPT, SAMR, bind, bind_ack, request, response};
+    use crate::dissect::rpc::bind::Syntax;
+    use crate::dissect::rpc::samples::{
+        ACCEPT, EPM, EPT_MAP, SAMR, bind, bind_ack, map_answer, mapped_tcp, request, response,
+        tcp_tower,
+    };
     use crate::dissect::smb::samples::{Said, framed, one, two};
     use crate::model::evidence::Direction::{Forward, Reverse};
     use crate::model::evidence::PipeUse;
@@ -507,6 +511,33 @@ mod tests {
             pipe: None,
         };
         assert_eq!(found[..2], [Claim::Offered(SAMR), bound]);
+    }
+
+    #[test]
+    fn what_looks_like_a_pipe_tells_of_others_once_the_server_uses_it_as_one() {
+        let stub = map_answer(&[tcp_tower(SAMR, 49154, [10, 0, 0, 1])], Syntax::Ndr);
+        let mapped = mapped_tcp(SAMR, 49154, [10, 0, 0, 1]);
+        let (asks, answers) = (request(2, 0, EPT_MAP, &[0; 120]), response(2, 0, &stub));
+        let bound = [
+            two::create(2, "epmapper"),
+            two::created(2, 0),
+            two::write(3, &bind(1, &[(0, EPM)]).bytes),
+            two::read(4),
+            two::was_read(4, &answered()),
+        ];
+        let as_file = [
+            two::write(5, &asks.bytes),
+            two::read(6),
+            two::was_read(6, &answers.bytes),
+        ];
+        let as_pipe = [
+            two::transceive(Forward, 5, &asks.bytes),
+            two::transceive(Reverse, 5, &answers.bytes),
+        ];
+        let connected = [two::connected(2)];
+        assert!(!claims(&[&bound[..], &as_file].concat()).contains(&mapped));
+        assert!(claims(&[&bound[..], &as_pipe].concat()).contains(&mapped));
+        assert!(claims(&[&connected[..], &bound, &as_file].concat()).contains(&mapped));
     }
 
     /// What peers said, in which field.

@@ -414,6 +414,7 @@ impl Part<'_> {
                 words.skip(8)?;
                 let data = self.part(&mut words)?;
                 let before = words.u16()?;
+                pipes.prove(file);
                 pipes.data(file, self.from, data, found);
                 // The rest comes in further answers.
                 if usize::from(before) + data.len() < usize::from(total) {

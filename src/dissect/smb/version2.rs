@@ -341,6 +341,7 @@ impl Part<'_> {
                 let mut body = self.body()?;
                 body.skip(32)?; // up to the file, and what was sent, again
                 let (offset, len) = (body.u32()?, body.u32()?);
+                pipes.prove(file);
                 pipes.data(file, self.from, part(self.message, offset, len)?, found);
             }
             _ => {}
