@@ -8,11 +8,9 @@
 
 mod common;
 
-use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Read};
 use std::process::{ChildStdin, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use common::floods::{self, ANSWER, CLIENT, QUERY, SERVER, TARGET, stranger};
 use common::wire::*;
@@ -65,7 +63,6 @@ fn label(write: impl FnOnce(&mut Out) + Send) -> Flooded {
     let stdin = child.stdin.take().expect("it is piped");
     let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut stderr = child.stderr.take().expect("it is piped");
-    let status = format!("/proc/{}/status", child.id());
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut tape = Tape::new(BufWriter::with_capacity(1 << 20, stdin));
@@ -87,18 +84,7 @@ fn label(write: impl FnOnce(&mut Out) + Send) -> Flooded {
             }
             (honest, rows)
         });
-        let mut peak_kib = 0;
-        let code = loop {
-            // The high-water mark: the last look sees the highest.
-            let text = fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-            peak_kib = peak_kib.max(kib.unwrap_or(0));
-            match child.try_wait().expect("it is our child") {
-                Some(status) => break status.code(),
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        };
+        let (code, peak_kib) = common::watch_memory(&mut child);
         let words = words.join().expect("it ends").expect("text");
         let (honest, rows) = reader.join().expect("it ends");
         assert_eq!(code, Some(0), "{words}");

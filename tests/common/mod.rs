@@ -11,7 +11,9 @@ use std::fs;
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -106,6 +108,24 @@ pub fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
     Run::new(output.expect("the program runs"))
 }
 
+/// Waits for a run of the program to end; how it ended, and the most memory that it used, in KiB.
+#[cfg(target_os = "linux")]
+pub fn watch_memory(child: &mut Child) -> (Option<i32>, u64) {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = 0;
+    loop {
+        // The high-water mark: the last look sees the highest.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak_kib = peak_kib.max(kib.unwrap_or(0));
+        match child.try_wait().expect("it is our child") {
+            Some(status) => return (status.code(), peak_kib),
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
 /// Runs the program with these arguments and this on its standard input.
 pub fn run_with(arguments: &[&str], input: &[u8]) -> Run {
     let mut command = wiretag();
@@ -115,7 +135,7 @@ pub fn run_with(arguments: &[&str], input: &[u8]) -> Run {
     command.stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program runs");
     let mut stdin = child.stdin.take().expect("it was piped");
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         scope.spawn(move || {
             // A program that has seen enough closes its end: that is for the caller to judge.
             let _ = stdin.write_all(input);
