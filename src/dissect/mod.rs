@@ -165,6 +165,7 @@ pub const ALL: &[Definition] = &[
     qotd::STREAM,
     qotd::DATAGRAM,
     echo::STREAM,
+    echo::DATAGRAM,
     nat_t::ENCAPSULATED,
 ];
 

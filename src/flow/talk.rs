@@ -279,7 +279,12 @@ impl Heard {
         self.tries += 1;
         self.sides[from.index()] = true;
         let fresh = &bytes[..bytes.len().min(OPENING_BYTES)];
-        let waits = self.kept.as_deref().is_some_and(|kept| kept.has(from));
+        let has_kept = |kept: &Kept| kept.has(from);
+        if context.input == Input::Datagram && self.kept.as_deref().is_some_and(has_kept) {
+            // A datagram is whole: the later one is what the other side answers.
+            self.kept = None;
+        }
+        let waits = self.kept.as_deref().is_some_and(has_kept);
         if waits && let Some(kept) = &mut self.kept {
             kept.first[from.index()].extend_from_slice(fresh);
         }
@@ -311,7 +316,7 @@ impl Heard {
                 }
                 return Verdict::Known(definition.protocol, client, next);
             }
-            Recognised::NotYet if context.input == Input::Stream => {
+            Recognised::NotYet => {
                 let kept = self.kept.get_or_insert_default();
                 if !waits {
                     kept.first[from.index()].extend_from_slice(fresh);
@@ -322,7 +327,7 @@ impl Heard {
                 }
             }
             // It led nowhere: the next bytes are looked at by themselves.
-            Recognised::NotYet | Recognised::Unknown => self.kept = None,
+            Recognised::Unknown => self.kept = None,
         }
         let max_tries = match context.input {
             Input::Stream => MAX_TRIES,

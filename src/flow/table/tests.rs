@@ -180,6 +180,31 @@ fn a_datagram_after_the_silence_begins_another_flow() {
 }
 
 #[test]
+fn a_datagram_is_told_by_its_answer_which_is_that_of_the_last_question() {
+    let heard = |said: &[(u16, u16, &[u8])]| {
+        let mut wire = Wire::new(10);
+        for &(from, to, payload) in said {
+            wire.send(0, IpProtocol::UDP, (from, to), None, payload);
+        }
+        let (flows, _) = wire.finish();
+        let mut claims = flows[0].evidence.iter().map(|evidence| &evidence.claim);
+        claims.any(|claim| matches!(claim, Claim::Speaks(protocol) if protocol.name() == "echo"))
+    };
+    let (asks, other) = (
+        (5000, 7, &b"some words"[..]),
+        (5000, 7, &b"other words"[..]),
+    );
+    let (answers, also) = ((7, 5000, asks.2), (7, 5000, other.2));
+    assert!(heard(&[asks, answers]));
+    assert!(heard(&[asks, asks, answers]));
+    assert!(heard(&[asks, other, also]));
+    assert!(heard(&[asks, other, answers, asks, answers]));
+    for no_echo in [&[asks, also][..], &[answers, asks], &[asks, asks], &[asks]] {
+        assert!(!heard(no_echo));
+    }
+}
+
+#[test]
 fn a_sweep_ends_the_silent_and_leaves_the_others() {
     let mut wire = Wire::new(10);
     wire.udp(0, (5000, 53));
