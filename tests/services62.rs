@@ -87,10 +87,17 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "aspnet_state",
+        named: Content,
+        evidence: ("http-lock-cookie", "19"),
+        proof: Built(|| tcp(42424, &[STATE_LOCK, STATE_LOCKED])),
+        why: "",
+    },
+    Line {
+        service: "aspnet_state",
         named: Port,
         evidence: ("port", "42424/tcp"),
         proof: Built(|| tcp(42424, &[STATE_REQUEST, STATE_ANSWER])),
-        why: "it speaks HTTP, and says so little that any server could",
+        why: "an answer that locks no session could be any web server's",
     },
     Line {
         service: "CertSvc",
@@ -597,6 +604,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "LPDSVC",
+        named: Content,
+        evidence: ("lpd-queue-state", "Windows LPD Server"),
+        proof: Built(|| tcp(515, &[b"\x03lp\n", QUEUE_STATE])),
+        why: "",
+    },
+    Line {
+        service: "LPDSVC",
         named: Port,
         evidence: ("port", "515/tcp"),
         proof: Built(|| tcp(515, &[b"\x02lp\n", b"\0"])),
@@ -701,6 +715,13 @@ const LINES: &[Line] = &[
     Line {
         service: "WINS",
         named: Content,
+        evidence: ("wins-replication-version", "2.5"),
+        proof: Recorded("wins_replication"),
+        why: "",
+    },
+    Line {
+        service: "WINS",
+        named: Content,
         evidence: ("rpc-interface", "winsif"),
         proof: Built(|| through_pipe("WinsPipe", "WINS", "winsif")),
         why: "",
@@ -751,6 +772,12 @@ const LINES: &[Line] = &[
 
 const STATE_REQUEST: &[u8] = b"GET /LM/W3SVC/1/Root/app(9bXl)/abc HTTP/1.1\r\nHost: web1\r\n\r\n";
 const STATE_ANSWER: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
+const STATE_LOCK: &[u8] = b"GET /w3svc/root/shop(NDbk%3d)%2f15hg HTTP/1.1\r\n\
+    Host: state1:42424\r\nExclusive: Acquire\r\n\r\n";
+const STATE_LOCKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\
+    X-AspNet-Version: 2.0.50727\r\nTimeout: 30\r\nLockCookie: 19\r\n\r\nhi";
+const QUEUE_STATE: &[u8] =
+    b"\r\n                         Windows LPD Server\r\n    Printer \\\\192.0.2.1\\lp\r\n";
 const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: web1\r\n\r\n";
 const OWA_REQUEST: &[u8] = b"GET /owa/ HTTP/1.1\r\nHost: mail\r\n\r\n";
 const IIS_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/6.0\r\n\r\n";

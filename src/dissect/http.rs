@@ -61,6 +61,7 @@ const BY_SERVER: &[Told] = &[
     told(&["http-owa", "X-OWA-Version header"], "X-OWA-Version"),
     told(&["http-exchange", "X-FEServer header"], "X-FEServer"),
     told(&["http-dav", "DAV header"], "DAV"),
+    told(&["http-lock-cookie", "LockCookie header"], "LockCookie"),
 ];
 
 const fn told(words: &'static [&'static str; 2], header: &'static str) -> Told {

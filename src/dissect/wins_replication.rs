@@ -6,10 +6,13 @@ use crate::dissect::read::{Reader, Short};
 use crate::dissect::{Definition, Example, FirstBytes, Input, Look, Progress, Role, probe_stream};
 use crate::model::evidence::{Claim, Direction};
 use crate::model::netbios::{NameKind, NameUse, NetbiosName};
-use crate::model::protocol::Protocol;
+use crate::model::protocol::{Field, Protocol};
 
 /// WINS Replication (MS-WINSRA).
 pub const PROTOCOL: Protocol = Protocol::new(&["wins-replication", "WINS Replication"]);
+
+/// The version with which a server accepts an association (MS-WINSRA 2.2.4): `2.5`.
+const VERSION: Field = Field::new(&["wins-replication-version", "WINS replication"]);
 
 /// WINS replication over TCP.
 pub const STREAM: Definition = Definition {
@@ -19,7 +22,7 @@ pub const STREAM: Definition = Definition {
     begins: FirstBytes::range(0, 1),
     probe: |opening| probe_stream(opening, look),
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Replication::default()))),
-    says: &[],
+    says: &[VERSION],
     examples: &[
         Example {
             port: 42,
@@ -101,15 +104,17 @@ fn look(bytes: &[u8]) -> Result<Look, Short> {
     })
 }
 
-/// Hears the names that a server passes on.
+/// Hears that a server accepts a partner, and the names that it passes on.
 #[derive(Default)]
 struct Replication {
+    is_accepted: bool,
     uses: Uses,
 }
 
 impl Listener for Replication {
     fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
         // A message that ends early, or whose end is not kept, has said what it could.
+        let _ = self.accepts(from, Reader::big(message), found);
         let _ = self.names(from, Reader::big(message), found);
         match self.uses.is_full() {
             true => Progress::Done,
@@ -119,6 +124,28 @@ impl Listener for Replication {
 }
 
 impl Replication {
+    /// The version in the answer to the request that begins an association.
+    fn accepts(
+        &mut self,
+        from: Direction,
+        mut r: Reader,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        r.skip(12)?; // length, reserved, association
+        if self.is_accepted || r.u32()? != kind::STARTED {
+            return Ok(());
+        }
+        r.skip(4)?; // the association's number at the server
+        let (major, minor) = (r.u16()?, r.u16()?);
+        self.is_accepted = true;
+        found.push(Claim::Said {
+            field: VERSION,
+            text: format!("{major}.{minor}"),
+            by: from,
+        });
+        Ok(())
+    }
+
     /// The records of an answer to a request for names (MS-WINSRA 2.2.10).
     fn names(
         &mut self,
@@ -275,6 +302,25 @@ mod tests {
         let mut found = Vec::new();
         stream.feed(Forward, &request, &mut found);
         assert_eq!(found, []);
+    }
+
+    #[test]
+    fn a_server_that_accepts_a_partner_tells_its_version_once() {
+        let versions = [&[0, 0, 0, 9, 0, 2, 0, 5][..], &[0; 21]].concat();
+        let accepted = message(START_LEN, NOT_NETBIOS, 1, kind::STARTED, &versions);
+        let told = [Claim::Said {
+            field: VERSION,
+            text: "2.5".into(),
+            by: Reverse,
+        }];
+        assert_eq!(claims(&[&accepted, &accepted]), told);
+        for cut in 0..accepted.len() {
+            let (left, right) = accepted.split_at(cut);
+            assert_eq!(claims(&[left]), []);
+            assert_eq!(claims(&[left, right]), told);
+        }
+        let asked = message(START_LEN, NOT_NETBIOS, 0, kind::START, &versions);
+        assert_eq!(claims(&[&asked]), []);
     }
 
     #[test]
