@@ -1,11 +1,14 @@
-//! Captures built from words: Ethernet, IPv4, TCP and UDP, as a Windows server and its client send
-//! them. For what no server that is at hand speaks.
+//! Captures built from words: Ethernet, IPv4 or IPv6, TCP and UDP, as a Windows server and its client
+//! send them. For what no server that is at hand speaks.
 
 /// Who asks.
 pub const CLIENT: [u8; 4] = [10, 20, 0, 101];
 
 /// Who listens: inside the networks in which a port names a service.
 pub const SERVER: [u8; 4] = [10, 20, 0, 10];
+
+/// The same two over IPv6: a unique local prefix, before the last byte of their other address.
+const PREFIX: [u8; 15] = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// The initial TTL of Windows.
 const TTL: u8 = 128;
@@ -52,6 +55,15 @@ impl Said {
 pub struct Capture {
     frames: Vec<Vec<u8>>,
     flows: u16,
+    version: Version,
+}
+
+/// The version of IP that both sides speak.
+#[derive(Clone, Copy, Default)]
+enum Version {
+    #[default]
+    V4,
+    V6,
 }
 
 impl Capture {
@@ -59,22 +71,44 @@ impl Capture {
         Capture::default()
     }
 
+    /// Whose hosts are fd00::65 and fd00::a, and have no other addresses.
+    pub fn over_ipv6() -> Capture {
+        Capture {
+            version: Version::V6,
+            ..Capture::default()
+        }
+    }
+
     /// A TCP connection to `port` of the server: opened, used and closed.
     pub fn tcp(&mut self, port: u16, said: &[Said]) -> &mut Capture {
-        let mut ends = Ends::new(self.next_port(), port);
-        self.frames.push(ends.segment(true, SYN, &[]));
-        self.frames.push(ends.segment(false, SYN | ACK, &[]));
-        self.frames.push(ends.segment(true, ACK, &[]));
+        let source = self.next_port();
+        self.connection(Ends::new(source, port), true, said)
+    }
+
+    /// The same from `source` of the server to a port at which the client listens.
+    pub fn tcp_back(&mut self, source: u16, port: u16, said: &[Said]) -> &mut Capture {
+        self.connection(Ends::new(port, source), false, said)
+    }
+
+    fn connection(&mut self, mut ends: Ends, by_client: bool, said: &[Said]) -> &mut Capture {
+        self.segment(&mut ends, by_client, SYN, &[]);
+        self.segment(&mut ends, !by_client, SYN | ACK, &[]);
+        self.segment(&mut ends, by_client, ACK, &[]);
         for said in said {
-            self.frames.push(match said {
-                Said::Client(bytes) => ends.segment(true, ACK, bytes),
-                Said::Server(bytes) => ends.segment(false, ACK, bytes),
-            });
+            match said {
+                Said::Client(bytes) => self.segment(&mut ends, true, ACK, bytes),
+                Said::Server(bytes) => self.segment(&mut ends, false, ACK, bytes),
+            }
         }
-        self.frames.push(ends.segment(true, FIN | ACK, &[]));
-        self.frames.push(ends.segment(false, FIN | ACK, &[]));
-        self.frames.push(ends.segment(true, ACK, &[]));
+        self.segment(&mut ends, by_client, FIN | ACK, &[]);
+        self.segment(&mut ends, !by_client, FIN | ACK, &[]);
+        self.segment(&mut ends, by_client, ACK, &[]);
         self
+    }
+
+    fn segment(&mut self, ends: &mut Ends, by_client: bool, flags: u8, payload: &[u8]) {
+        let segment = ends.segment(by_client, flags, payload);
+        self.packet(by_client, TCP, &segment);
     }
 
     /// Datagrams between a port of the client's and `port` of the server.
@@ -86,18 +120,29 @@ impl Capture {
     /// As [`Capture::udp`], from this port of the client's.
     pub fn udp_from(&mut self, source: u16, port: u16, said: &[Said]) -> &mut Capture {
         for said in said {
-            self.frames.push(match said {
-                Said::Client(bytes) => ipv4(CLIENT, SERVER, UDP, &datagram(source, port, bytes)),
-                Said::Server(bytes) => ipv4(SERVER, CLIENT, UDP, &datagram(port, source, bytes)),
-            });
+            match said {
+                Said::Client(bytes) => self.packet(true, UDP, &datagram(source, port, bytes)),
+                Said::Server(bytes) => self.packet(false, UDP, &datagram(port, source, bytes)),
+            }
         }
         self
     }
 
     /// A packet of this IP protocol from the client to the server.
     pub fn ip(&mut self, protocol: u8, payload: &[u8]) -> &mut Capture {
-        self.frames.push(ipv4(CLIENT, SERVER, protocol, payload));
+        self.packet(true, protocol, payload);
         self
+    }
+
+    fn packet(&mut self, by_client: bool, protocol: u8, payload: &[u8]) {
+        let (from, to) = match by_client {
+            true => (CLIENT, SERVER),
+            false => (SERVER, CLIENT),
+        };
+        self.frames.push(match self.version {
+            Version::V4 => ipv4(from, to, protocol, payload),
+            Version::V6 => ipv6(from, to, protocol, payload),
+        });
     }
 
     /// The capture as a file (pcap 2.4, microseconds, little-endian, Ethernet).
@@ -153,11 +198,7 @@ impl Ends {
         // SYN and FIN take a number each.
         let taken = u32::from(flags & (SYN | FIN) != 0);
         self.sequence[own] += payload.len() as u32 + taken;
-        let (from, to) = match by_client {
-            true => (CLIENT, SERVER),
-            false => (SERVER, CLIENT),
-        };
-        ipv4(from, to, TCP, &segment)
+        segment
     }
 }
 
@@ -168,6 +209,24 @@ fn datagram(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     datagram.extend([0, 0]);
     datagram.extend(payload);
     datagram
+}
+
+/// An Ethernet frame with an IPv6 packet between the hosts of these IPv4 addresses.
+fn ipv6(from: [u8; 4], to: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = [
+        &[0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2][..],
+        &[0x86, 0xdd],
+    ]
+    .concat();
+    frame.extend([0x60, 0, 0, 0]);
+    frame.extend((payload.len() as u16).to_be_bytes());
+    frame.extend([protocol, TTL]);
+    for [.., last] in [from, to] {
+        frame.extend(PREFIX);
+        frame.push(last);
+    }
+    frame.extend(payload);
+    frame
 }
 
 /// An Ethernet frame with an IPv4 packet.
