@@ -285,7 +285,7 @@ impl Pipes {
             found.push(Claim::OpenedPipe(name.clone()));
         }
         let mut pipe = chained.unwrap_or_default();
-        pipe.name = Some(name);
+        pipe.name = Some(name.into());
         pipe.is_proved |= is_proved;
         pipe.bytes = pipe.bytes.saturating_add(bytes);
         self.open.insert(file, pipe);
