@@ -11,6 +11,7 @@ use common::lies::{
     CLIENT, File, LIAR, PORT, VICTIM, assert_not_believed, find, honest, row_of, run,
 };
 use common::packets::{Said, client, server};
+use common::rpc::activated;
 use common::smb::through_pipe;
 use common::wire::*;
 use serde_json::Value as Json;
@@ -719,6 +720,32 @@ fn an_object_exporter_is_believed_only_of_itself_and_only_when_it_was_asked() {
         let mut talk = resolving(tape, VICTIM);
         talk.ask(tape, &response(2, &binding));
     });
+}
+
+#[test]
+fn an_activation_is_believed_of_its_own_host_and_only_when_it_was_asked() {
+    // Windows Management Instrumentation; its answer names this host.
+    let answers = activated("8bc3f05e-d86b-11d0-a075-00c04fb68820", PORT);
+    let named = (Ipv4Addr::from(common::packets::SERVER), PORT);
+    let row_after = |asked: Peer, said: &[Said]| {
+        row_of(CLIENT, named, |tape| {
+            session(tape, asked, said);
+            silent_talk(tape, CLIENT, named);
+        })
+    };
+    let row = row_after((named.0, 135), &answers);
+    assert_eq!(row["service"], "Winmgmt", "the true one: {row:#}");
+    let unasked = [&answers[..2], &answers[3..]].concat();
+    for (asked, said) in [
+        ((LIAR, 135), answers.clone()),
+        ((named.0, 4135), answers.clone()),
+        ((named.0, 135), unasked),
+        ((named.0, 135), by_client(answers)),
+    ] {
+        let row = row_after(asked, &said);
+        assert_eq!(row["service"], Json::Null, "{asked:?}: {row:#}");
+        assert_eq!(row["basis"], "none", "{asked:?}: {row:#}");
+    }
 }
 
 /// An answer of SQL Server's browser: this instance at this port (MC-SQLR 2.2.5).

@@ -152,22 +152,11 @@ impl<'a> Collector<'a> {
                     (map.instances).learn(Peer { address, port }, protocol, instance);
                 }
             }
-            Claim::Contested(said) => match *said {
-                Claim::Mapped { interface, at, .. } if MAPPERS.contains(&server.port) => {
-                    let teacher = Teacher::MapperByDatagram;
-                    let lesson = lesson(Export::Interface(interface), teacher);
-                    if let Some((_, protocol, port)) = address_of(&at, server.address) {
-                        map.contest(catalog, server.address, protocol, port, lesson);
-                    }
-                }
-                Claim::Hosted { at, .. } => {
-                    if let Some((_, protocol, port)) = address_of(&at, server.address) {
-                        let is_new = (map.instances).contest(Peer { port, ..server }, protocol);
-                        map.found_contested += u64::from(is_new);
-                    }
-                }
-                _ => {}
-            },
+            Claim::Contested(said) => {
+                let lesson =
+                    |interface| lesson(Export::Interface(interface), Teacher::MapperByDatagram);
+                contest(map, catalog, server, *said, lesson);
+            }
             Claim::Assigned { by, at, listener } => {
                 let (host, other, role) = match listener == client {
                     true => (guest, server, Role::Client),
@@ -356,6 +345,31 @@ fn learn_port(
     map.learn(catalog, server.address, protocol, port, lesson);
     if named != server.address {
         map.hear(catalog, (named, protocol, port), server.address, lesson);
+    }
+}
+
+/// Takes back what was claimed of an endpoint of `server`, and bars it: another answer contradicts.
+fn contest(
+    map: &mut EndpointMap,
+    catalog: &Catalog,
+    server: Peer,
+    said: Claim,
+    lesson: impl Fn(Interface) -> Lesson,
+) {
+    match said {
+        Claim::Mapped { interface, at, .. } if MAPPERS.contains(&server.port) => {
+            if let Some((_, protocol, port)) = address_of(&at, server.address) {
+                let lesson = lesson(interface);
+                map.contest(catalog, server.address, protocol, port, lesson);
+            }
+        }
+        Claim::Hosted { at, .. } => {
+            if let Some((_, protocol, port)) = address_of(&at, server.address) {
+                let is_new = map.instances.contest(Peer { port, ..server }, protocol);
+                map.found_contested += u64::from(is_new);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -379,13 +379,14 @@ impl Calls {
 
     /// Hears how the endpoint mapper ends a call.
     fn hear(&mut self, header: &Header, bytes: &[u8], found: &mut Vec<Claim>) {
-        let Some(operation) = Operation::of(header.opnum) else {
-            return;
-        };
-        match header.kind {
-            Kind::RESPONSE if header.sealed => self.tell(header, Vec::new(), found),
-            Kind::RESPONSE => self.collect(header, operation, bytes, found),
-            Kind::FAULT | Kind::REJECT => self.tell(header, Vec::new(), found),
+        match (header.kind, Operation::of(header.opnum)) {
+            (Kind::RESPONSE, Some(operation)) if !header.sealed => {
+                self.collect(header, operation, bytes, found);
+            }
+            // Nothing that could be read.
+            (Kind::RESPONSE, Some(_)) | (Kind::FAULT | Kind::REJECT, _) => {
+                self.tell(header, Vec::new(), found);
+            }
             _ => {}
         }
     }
