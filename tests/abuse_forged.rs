@@ -330,7 +330,9 @@ fn over_udp_what_ends_a_call_otherwise_takes_its_answer_back() {
     let none = rpc_datagram(RESPONSE, EPM, 1, EPT_MAP, &mapped(&[]));
     // A server that sends calls back would send anything.
     let echo = rpc_datagram(REQUEST, EPM, 1, EPT_MAP, &[0; 120]);
-    for other in [nothing(FAULT), nothing(REJECT), sealed, none, echo] {
+    // Some leave out which operation it was.
+    let of_none = rpc_datagram(FAULT, EPM, 1, 0xffff, &[0; 4]);
+    for other in [nothing(FAULT), nothing(REJECT), of_none, sealed, none, echo] {
         assert_contested(|tape| {
             datagram_asked(tape);
             datagram_from_victim(tape, &datagram_answer(1, PORT));

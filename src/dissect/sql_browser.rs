@@ -234,9 +234,9 @@ impl Instances {
         if self.answers.iter().any(|known| known == bytes) {
             return;
         }
-        let port = is_port(bytes).map(tcp);
-        if let (Some(at), Some(asked)) = (port, &asked) {
-            said.hosted = vec![(asked.instance.clone().unwrap_or_default(), at)];
+        let instance = asked.as_ref().and_then(|asked| asked.instance.as_deref());
+        if let (Some(port), Some(instance)) = (is_port(bytes), instance) {
+            said.host(instance, tcp(port));
         }
         let is_first = self.answers.is_empty();
         match asked {

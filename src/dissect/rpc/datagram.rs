@@ -266,6 +266,10 @@ impl Answer {
         }
     }
 
+    fn kept(&self) -> usize {
+        self.stub.len() + size_of_val(&self.ends[..])
+    }
+
     /// The bytes of a fragment that came.
     fn fragment(&self, number: usize) -> Option<&[u8]> {
         let end = *self.ends.get(number)?;
@@ -321,8 +325,8 @@ impl Dissector for Calls {
     fn kept(&self) -> usize {
         /// What an entry of a map takes with its share of the map.
         const ENTRY: usize = 64;
-        let stub = self.answer.as_ref().map_or(0, |answer| answer.stub.len());
-        stub + self.heard.len() * ENTRY + self.told * size_of::<Claim>()
+        let answer = self.answer.as_ref().map_or(0, Answer::kept);
+        answer + self.heard.len() * ENTRY + self.told * size_of::<Claim>()
     }
 }
 
