@@ -45,7 +45,7 @@ pub const ENDPOINT: &[Column<EndpointRow>] = &[
     },
     Column {
         name: "said_by",
-        about: "Host that said so where that names no flow; null where it is the server's own word",
+        about: "Host that said so, where that names no flow; else null",
         of: |_, row| row.said_by.map_or(Value::Null, Value::Address),
     },
     Column {
