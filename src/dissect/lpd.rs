@@ -128,8 +128,9 @@ impl Dissector for QueueState {
 
     fn finish(&mut self, found: &mut Vec<Claim>) {
         // Of a queue that it has not, Windows says so in a text that a zero ends, and no line's end.
-        if let Ok(text) = Reader::big(self.lines.pending()).until(0) {
-            self.tell(&text.to_vec(), found);
+        let lines = std::mem::take(&mut self.lines);
+        if let Ok(text) = Reader::big(lines.pending()).until(0) {
+            self.tell(text, found);
         }
     }
 }
