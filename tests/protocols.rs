@@ -234,6 +234,13 @@ const EXCUSED: &[Excuse] = &[
         reason: "a request for a file without a name, in a mode that is none",
     },
     Excuse {
+        capture: "lab/simple_tcpip.pcap",
+        protocol: "echo",
+        missed: 1,
+        more: 0,
+        reason: "two bytes that come back, which may be the same by chance",
+    },
+    Excuse {
         capture: "suricata/sip-method_sip.pcap",
         protocol: "ftp-data",
         missed: 0,
@@ -294,7 +301,7 @@ const FOUND: &[(&str, usize)] = &[
     ("dhcpv6", 15),
     ("dns", 1062),
     ("dtls", 3),
-    ("echo", 4),
+    ("echo", 3),
     ("ftp", 25),
     ("ftp-data", 35),
     ("http", 93),
