@@ -34,7 +34,7 @@ use crate::flow::ended::EndedFlow;
 use crate::flow::key::{self, PARTS};
 use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Held, Outcome as Ended};
 use crate::model::packet::Packet;
-use crate::model::time::Timestamp;
+use crate::model::time::{Elapsed, Timestamp};
 use crate::source::block::{Block, Records};
 use crate::source::files::{Files, Progress};
 use crate::stats::Stats;
@@ -237,7 +237,8 @@ fn hand_over(
     take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
 ) -> io::Result<()> {
     for flow in labelled.iter().flatten() {
-        stats.flow(flow.label.service, flow.flow.handshake, flow.response());
+        let handshake = flow.flow.handshake.map(Elapsed::duration);
+        stats.flow(flow.label.service, handshake, flow.response());
         take(&flow)?;
     }
     Ok(())

@@ -130,7 +130,7 @@ impl Appointments {
     /// The call that a flow of GRE began with: its first packet carries the id that the receiver
     /// chose, which stands in the place of a port.
     pub fn find_call(&self, flow: &EndedFlow) -> Option<&Appointment> {
-        let id = u16::try_from(flow.gre_key?).ok()?;
+        let id = u16::try_from(flow.gre_key()?).ok()?;
         let listener = Peer {
             port: id,
             ..flow.tuple.destination

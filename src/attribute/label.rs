@@ -8,6 +8,7 @@ use crate::model::evidence::{Assignment, Direction};
 use crate::model::five_tuple::Peer;
 use crate::model::packet::Frame;
 use crate::model::protocol::Field;
+use crate::model::time::Elapsed;
 use crate::model::uuid::Interface;
 
 /// The ground of a label, strongest first.
@@ -185,6 +186,6 @@ impl LabelledFlow {
 
     /// From the client's first payload to the server's first payload after it.
     pub fn response(&self) -> Option<Duration> {
-        self.flow.response[self.client.index()]
+        self.flow.response[self.client.index()].map(Elapsed::duration)
     }
 }

@@ -184,7 +184,7 @@ impl Ladder<'_> {
         let (service, candidates) = self.owner(appointment, map);
         let place = Peer {
             // A call's id stands in the place of a port.
-            port: (case.flow.gre_key).map_or(listener.port, |id| id as u16),
+            port: (case.flow.gre_key()).map_or(listener.port, |id| id as u16),
             ..listener
         };
         let ground = Ground {

@@ -2,15 +2,14 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thin_vec::ThinVec;
 
 use crate::model::evidence::{Direction, Evidence};
-use crate::model::five_tuple::{FiveTuple, Peer, Tunnel};
+use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer, Tunnel};
 use crate::model::packet::Frame;
 use crate::model::tcp_options::TcpOptions;
-use crate::model::time::Timestamp;
+use crate::model::time::{Elapsed, Timestamp};
 
 /// How a flow stood when it was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,18 +62,16 @@ pub struct EndedFlow {
     /// The client's direction, where a handshake or the payload settled it.
     pub client: Option<Direction>,
     /// From SYN to the ACK that answers the SYN-ACK, where all three were seen.
-    pub handshake: Option<Duration>,
+    pub handshake: Option<Elapsed>,
     /// From the first payload of each direction to the other's first payload after it: the
     /// client's direction has the first response, once it is known which that is.
-    pub response: [Option<Duration>; 2],
+    pub response: [Option<Elapsed>; 2],
     /// The outermost VLAN identifier of its first packet.
     pub vlan: Option<u16>,
     /// The tunnel that it ran in.
     pub tunnel: Option<Arc<Tunnel>>,
-    /// Security parameters index of its first packet, for ESP and AH.
-    pub spi: Option<u32>,
-    /// GRE key of its first packet.
-    pub gre_key: Option<u32>,
+    /// Of its first packet: the key, for GRE; the security parameters index, for ESP and AH.
+    pub key_or_index: Option<u32>,
     /// Time to live of the first packet of each direction.
     pub ttl: [Option<u8>; 2],
     /// The TCP options of the first SYN-ACK.
@@ -100,6 +97,16 @@ impl EndedFlow {
         (self.rank().cmp(&other.rank()))
             .then_with(|| self.tuple.cmp(&other.tuple))
             .then_with(|| self.tunnel.cmp(&other.tunnel))
+    }
+
+    /// Security parameters index of its first packet, for ESP and AH.
+    pub fn spi(&self) -> Option<u32> {
+        (self.key_or_index).filter(|_| self.tuple.protocol != IpProtocol::GRE)
+    }
+
+    /// GRE key of its first packet.
+    pub fn gre_key(&self) -> Option<u32> {
+        (self.key_or_index).filter(|_| self.tuple.protocol == IpProtocol::GRE)
     }
 
     /// Where it stands among flows that end together.

@@ -17,7 +17,7 @@ use crate::flow::tcp::{Opening, TcpLife};
 use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Tunnel};
 use crate::model::packet::{CaptureId, Frame, Packet, Part, TcpHeader};
-use crate::model::time::Timestamp;
+use crate::model::time::{Elapsed, Timestamp};
 
 /// UDP has no close; Windows clients repeat themselves well within this.
 pub const SILENCE: Duration = Duration::from_secs(60);
@@ -506,13 +506,12 @@ impl OpenFlow {
         };
         let (client, tuple, first_frame) = (self.client(), self.tuple(), self.first_frame());
         let OpenFlow { hot, rest } = self;
-        let response = |way: usize| hot.was_answered[way].then(|| rest.answering[way].elapsed());
+        let answered = |way: usize| Elapsed::new(rest.answering[way].elapsed());
+        let response = |way: usize| hot.was_answered[way].then(|| answered(way));
         let beside = rest.beside.as_deref();
-        let key_or_index = beside.and_then(|beside| beside.key_or_index);
-        let is_gre = tuple.protocol == IpProtocol::GRE;
         EndedFlow {
             client,
-            handshake: rest.opening.handshake(),
+            handshake: rest.opening.handshake().map(Elapsed::new),
             tuple,
             first_frame,
             start: hot.start,
@@ -522,8 +521,7 @@ impl OpenFlow {
             state,
             response: [response(0), response(1)],
             vlan: beside.and_then(|beside| beside.vlan),
-            spi: key_or_index.filter(|_| !is_gre),
-            gre_key: key_or_index.filter(|_| is_gre),
+            key_or_index: beside.and_then(|beside| beside.key_or_index),
             ttl: hot.ttl.map(|ttl| ttl.map(NonZeroU8::get)),
             tunnel: rest.beside.and_then(|beside| beside.tunnel),
             answer: rest.opening.answer(),

@@ -1,5 +1,6 @@
 //! Capture time. The clock of this machine is never asked here: time comes with each record.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// A moment of a capture: nanoseconds since 1970-01-01T00:00:00Z, negative before.
@@ -43,9 +44,37 @@ impl Timestamp {
     }
 }
 
+/// How long something took, in the room of one number also where it may not have been seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(NonZeroU64);
+
+impl Elapsed {
+    /// Of this length; of 584 years where it is longer.
+    pub fn new(span: Duration) -> Elapsed {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Elapsed(NonZeroU64::MIN.saturating_add(nanos))
+    }
+
+    /// How long it was.
+    pub fn duration(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_took_no_time_is_not_what_was_not_seen() {
+        assert_eq!(size_of::<Option<Elapsed>>(), 8);
+        for nanos in [0, 1, u64::MAX - 1] {
+            let span = Duration::from_nanos(nanos);
+            assert_eq!(Elapsed::new(span).duration(), span);
+        }
+        let longest = Duration::from_nanos(u64::MAX - 1);
+        assert_eq!(Elapsed::new(Duration::MAX).duration(), longest);
+    }
 
     #[test]
     fn time_that_runs_backwards_is_no_time() {

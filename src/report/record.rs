@@ -4,6 +4,7 @@ use crate::attribute::label::{Ground, LabelledFlow, Reached};
 use crate::catalog::ServiceId;
 use crate::flow::community_id::community_id;
 use crate::model::five_tuple::Peer;
+use crate::model::time::Elapsed;
 use crate::model::uuid::Interface;
 use crate::report::column::{Capture, Column, Value};
 
@@ -80,7 +81,7 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     Column {
         name: "handshake_us",
         about: "Microseconds of the TCP handshake, from SYN to the client's ACK; null where unseen",
-        of: |_, row| Value::micros(row.flow.handshake),
+        of: |_, row| Value::micros(row.flow.handshake.map(Elapsed::duration)),
     },
     Column {
         name: "response_us",
@@ -125,12 +126,12 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     Column {
         name: "spi",
         about: "Security parameters index of the first packet, ESP and AH only",
-        of: |_, row| Value::number(row.flow.spi),
+        of: |_, row| Value::number(row.flow.spi()),
     },
     Column {
         name: "gre_key",
         about: "GRE key of the first packet; for PPTP its call id",
-        of: |_, row| Value::number(row.flow.gre_key),
+        of: |_, row| Value::number(row.flow.gre_key()),
     },
     Column {
         name: "vlan",

@@ -8,7 +8,7 @@ use crate::flow::ended::{EndedFlow, State};
 use crate::model::evidence::Direction;
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
 use crate::model::packet::{CaptureId, Frame};
-use crate::model::time::Timestamp;
+use crate::model::time::{Elapsed, Timestamp};
 use crate::model::uuid::{Interface, Uuid};
 use crate::report::column::Capture;
 
@@ -56,12 +56,11 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         bytes: [300, 2000],
         state: State::Closed,
         client: Some(Direction::Forward),
-        handshake: Some(Duration::from_nanos(1_500_999)),
+        handshake: Some(Elapsed::new(Duration::from_nanos(1_500_999))),
         response: [None; 2],
         vlan: None,
         tunnel: None,
-        spi: None,
-        gre_key: None,
+        key_or_index: None,
         ttl: [Some(128), Some(64)],
         answer: None,
         evidence: Default::default(),

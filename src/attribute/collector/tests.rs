@@ -80,8 +80,7 @@ fn flow_to(at: u64, client: (&str, u16), server: (&str, u16), claims: &[Claim]) 
         response: [None; 2],
         vlan: None,
         tunnel: None,
-        spi: None,
-        gre_key: None,
+        key_or_index: None,
         ttl: [None; 2],
         answer: None,
         evidence: evidence.collect(),
@@ -497,7 +496,7 @@ fn call(number: u64, from: Direction, id: u32) -> EndedFlow {
     flow.tuple.protocol = IpProtocol::GRE;
     flow.tuple.source.port = 0;
     flow.client = None;
-    flow.gre_key = Some(id);
+    flow.key_or_index = Some(id);
     if from == Direction::Reverse {
         flow.tuple = flow.tuple.reversed();
     }
@@ -546,7 +545,7 @@ fn a_flow_of_gre_belongs_to_the_call_whose_id_its_first_packet_carries() {
         .map(|flow| {
             let proof = flow.label.evidence.first().and_then(|ground| ground.frame);
             let proof = proof.map(|frame| frame.number);
-            (flow.flow.gre_key, flow.label.basis, proof)
+            (flow.flow.gre_key(), flow.label.basis, proof)
         })
         .collect();
     found.sort_by_key(|(id, basis, _)| (*basis != Basis::Endpoint, *id));

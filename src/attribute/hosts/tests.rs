@@ -2,6 +2,7 @@ use super::*;
 use crate::attribute::samples;
 use crate::dissect::text::BANNER;
 use crate::model::packet::CaptureId;
+use crate::model::time::Elapsed;
 use crate::model::uuid::Interface;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ fn catalog() -> Catalog {
 fn flow(claims: &[Claim], ttl: Option<u8>) -> EndedFlow {
     let mut flow = samples::flow(claims);
     flow.tuple.protocol = IpProtocol::TCP;
-    flow.handshake = ttl.map(|_| Duration::from_micros(1));
+    flow.handshake = ttl.map(|_| Elapsed::new(Duration::from_micros(1)));
     flow.ttl = [Some(128), ttl];
     flow
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::model::evidence::Direction;
 use crate::model::five_tuple::{IpProtocol, Peer, Tunnel, TunnelKind};
 use crate::model::packet::{CaptureId, Frame, Part, Span, TcpHeader};
+use crate::model::time::Elapsed;
 
 const SYN: u8 = TcpHeader::SYN;
 const ACK: u8 = TcpHeader::ACK;
@@ -147,7 +148,10 @@ fn both_directions_are_one_flow_and_are_counted_apart() {
     assert_eq!(flows.len(), 1);
     assert_eq!(flows[0].packets, [1, 2]);
     assert_eq!(flows[0].bytes, [41, 82]);
-    assert_eq!(flows[0].response[0], Some(Duration::from_secs(1)));
+    assert_eq!(
+        flows[0].response[0],
+        Some(Elapsed::new(Duration::from_secs(1)))
+    );
 }
 
 #[test]
