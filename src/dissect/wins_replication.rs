@@ -114,8 +114,7 @@ struct Replication {
 impl Listener for Replication {
     fn hear(&mut self, from: Direction, message: &[u8], found: &mut Vec<Claim>) -> Progress {
         // A message that ends early, or whose end is not kept, has said what it could.
-        let _ = self.accepts(from, Reader::big(message), found);
-        let _ = self.names(from, Reader::big(message), found);
+        let _ = self.read(from, Reader::big(message), found);
         match self.uses.is_full() {
             true => Progress::Done,
             false => Progress::More,
@@ -124,6 +123,21 @@ impl Listener for Replication {
 }
 
 impl Replication {
+    /// A message, by its kind.
+    fn read(
+        &mut self,
+        from: Direction,
+        mut r: Reader,
+        found: &mut Vec<Claim>,
+    ) -> Result<(), Short> {
+        r.skip(12)?; // length, reserved, association
+        match r.u32()? {
+            kind::STARTED if !self.is_accepted => self.accepts(from, r, found),
+            kind::REPLICATION => self.names(from, r, found),
+            _ => Ok(()),
+        }
+    }
+
     /// The version in the answer to the request that begins an association.
     fn accepts(
         &mut self,
@@ -131,10 +145,6 @@ impl Replication {
         mut r: Reader,
         found: &mut Vec<Claim>,
     ) -> Result<(), Short> {
-        r.skip(12)?; // length, reserved, association
-        if self.is_accepted || r.u32()? != kind::STARTED {
-            return Ok(());
-        }
         r.skip(4)?; // the association's number at the server
         let (major, minor) = (r.u16()?, r.u16()?);
         self.is_accepted = true;
@@ -153,8 +163,7 @@ impl Replication {
         mut r: Reader,
         found: &mut Vec<Claim>,
     ) -> Result<(), Short> {
-        r.skip(12)?; // length, reserved, association
-        if r.u32()? != kind::REPLICATION || r.u32()? != operation::NAMES {
+        if r.u32()? != operation::NAMES {
             return Ok(());
         }
         for _ in 0..r.u32()? {
