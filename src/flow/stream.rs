@@ -248,19 +248,25 @@ impl Stream {
 mod tests {
     use super::*;
 
-    /// What a stream that begins at `start` gives for these segments; a gap shows as `-`.
+    /// Writes what a stream gives; a gap shows as `-`.
+    fn into(text: &mut String) -> impl FnMut(Piece<'_>) {
+        |piece| match piece {
+            Piece::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).expect("ascii")),
+            Piece::Gap(missing) => text.extend(std::iter::repeat_n('-', missing as usize)),
+        }
+    }
+
+    /// What a stream that begins at `start` gives for these segments.
     fn text_of(start: u32, segments: &[(u32, &str)]) -> String {
         let mut stream = Stream::default();
         stream.begin(start);
         let mut text = String::new();
-        let mut write = |piece: Piece| match piece {
-            Piece::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).expect("ascii")),
-            Piece::Gap(missing) => text.extend(std::iter::repeat_n('-', missing as usize)),
-        };
+        let mut write = into(&mut text);
         for (sequence, bytes) in segments {
             stream.segment(*sequence, bytes.as_bytes(), 0, &mut write);
         }
         stream.flush(&mut write);
+        drop(write);
         text
     }
 
@@ -310,16 +316,14 @@ mod tests {
     fn bytes_that_were_not_captured_are_a_gap_behind_a_hole_too() {
         let mut stream = Stream::default();
         let mut text = String::new();
-        let mut note = |piece: Piece| match piece {
-            Piece::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).expect("ascii")),
-            Piece::Gap(missing) => text.extend(std::iter::repeat_n('-', missing as usize)),
-        };
+        let mut note = into(&mut text);
         stream.begin(10);
         for (sequence, bytes, missing) in [(14, "", 2), (11, "e", 1), (11, "X", 1), (14, "o", 0)] {
             stream.segment(sequence, bytes.as_bytes(), missing, &mut note);
         }
         stream.segment(10, b"h", 0, &mut note);
         stream.segment(13, b"l", 0, &mut note);
+        drop(note);
         assert_eq!(text, "he-lo-");
     }
 

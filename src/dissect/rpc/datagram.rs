@@ -654,32 +654,22 @@ mod tests {
 
     #[test]
     fn fragments_that_wait_are_bounded() {
-        let (mut calls, mut found) = (Calls::default(), Vec::new());
-        calls.feed(
-            Forward,
-            &datagram(Kind::REQUEST, EPM, ALONE, b"in"),
-            &mut found,
-        );
-        for number in 0..2 * MAX_FRAGMENTS as u16 {
-            let part = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, number), &[7; 1000]);
-            calls.feed(Reverse, &part, &mut found);
-        }
-        let Some(answer) = &calls.answer else {
-            panic!("it is put together");
+        let put_together = |fragment: &[u8]| {
+            let (mut calls, mut found) = (Calls::default(), Vec::new());
+            calls.feed(
+                Forward,
+                &datagram(Kind::REQUEST, EPM, ALONE, b"in"),
+                &mut found,
+            );
+            for number in 0..2 * MAX_FRAGMENTS as u16 {
+                let part = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, number), fragment);
+                calls.feed(Reverse, &part, &mut found);
+            }
+            calls.answer.expect("it is put together")
         };
+        let answer = put_together(&[7; 1000]);
         assert!(answer.stub.len() <= MAX_STUB && answer.ends.len() <= MAX_FRAGMENTS);
-        let (mut calls, mut found) = (Calls::default(), Vec::new());
-        calls.feed(
-            Forward,
-            &datagram(Kind::REQUEST, EPM, ALONE, b"in"),
-            &mut found,
-        );
-        for number in 0..2 * MAX_FRAGMENTS as u16 {
-            let part = datagram(Kind::RESPONSE, EPM, (Header::FRAGMENT, number), b"");
-            calls.feed(Reverse, &part, &mut found);
-        }
-        let ends = calls.answer.map(|answer| answer.ends.len());
-        assert_eq!(ends, Some(MAX_FRAGMENTS));
+        assert_eq!(put_together(b"").ends.len(), MAX_FRAGMENTS);
     }
 
     #[test]
