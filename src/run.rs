@@ -57,7 +57,7 @@ const TALKS: usize = 4;
 /// that follow them. A busy office's thousand sessions keep some ten MiB.
 const MAX_KEPT: usize = 64 * 1024 * 1024;
 
-/// What claims may weigh, all flows together, at some 100 bytes for 1: real flows prove two or three
+/// What claims may weigh, all flows together, at some 80 bytes for 1: real flows prove two or three
 /// things, and only long sessions dozens.
 const MAX_CLAIMS: usize = 500_000;
 

@@ -30,7 +30,7 @@ use crate::model::uuid::{Interface, Uuid};
 /// stay below 100 MB; a capture with more of them loses only answers that come very late.
 pub const MAX_HELD: usize = 250_000;
 
-/// What the claims of the flows that wait may weigh, all together: some 100 bytes for 1.
+/// What the claims of the flows that wait may weigh, all together: some 80 bytes for 1.
 pub const MAX_HELD_CLAIMS: usize = 500_000;
 
 /// The endpoint mapper's own port and that of RPC over HTTP: what is bound there does not live

@@ -325,8 +325,10 @@ impl Dissector for Calls {
     fn kept(&self) -> usize {
         /// What an entry of a map takes with its share of the map.
         const ENTRY: usize = 64;
+        /// A claim, and the endpoint that lies apart.
+        const TOLD: usize = size_of::<Claim>() + size_of::<Endpoint>();
         let answer = self.answer.as_ref().map_or(0, Answer::kept);
-        answer + self.heard.len() * ENTRY + self.told * size_of::<Claim>()
+        answer + self.heard.len() * ENTRY + self.told * TOLD
     }
 }
 
