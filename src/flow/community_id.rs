@@ -16,36 +16,72 @@ const SEED: [u8; 2] = [0, 0];
 /// and ICMPv6, the ports of SCTP. Hashed without, they would match no other tool's.
 const NOT_HELD: &[IpProtocol] = &[IpProtocol(1), IpProtocol(58), IpProtocol(132)];
 
-/// The Community ID of a flow, the same for both directions: `1:` and a base64 SHA-1.
-///
-/// None for ICMP, ICMPv6 and SCTP, which cannot be hashed from addresses and ports alone.
-pub fn community_id(tuple: &FiveTuple) -> Option<String> {
-    if NOT_HELD.contains(&tuple.protocol) {
-        return None;
+/// The longest that is hashed: the seed, two IPv6 addresses, the protocol and a pad, two ports.
+const LONGEST: usize = 2 + 2 * 16 + 2 + 2 * 2;
+
+/// The Community ID of a flow, the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommunityId([u8; 20]);
+
+impl CommunityId {
+    /// Of the flow of this five-tuple.
+    ///
+    /// None for ICMP, ICMPv6 and SCTP, which cannot be hashed from addresses and ports alone.
+    pub fn of(tuple: &FiveTuple) -> Option<CommunityId> {
+        if NOT_HELD.contains(&tuple.protocol) {
+            return None;
+        }
+        let (low, high) = match tuple.source <= tuple.destination {
+            true => (tuple.source, tuple.destination),
+            false => (tuple.destination, tuple.source),
+        };
+        let mut hashed = Hashed::default();
+        hashed.add(&SEED);
+        hashed.address(low.address);
+        hashed.address(high.address);
+        hashed.add(&[tuple.protocol.0, 0]);
+        if tuple.protocol.has_ports() {
+            hashed.add(&low.port.to_be_bytes());
+            hashed.add(&high.port.to_be_bytes());
+        }
+        let hash = Sha1::digest(&hashed.bytes[..hashed.len]);
+        Some(CommunityId(hash.into()))
     }
-    let (low, high) = match tuple.source <= tuple.destination {
-        true => (tuple.source, tuple.destination),
-        false => (tuple.destination, tuple.source),
-    };
-    let mut hash = Sha1::new();
-    hash.update(SEED);
-    add_address(&mut hash, low.address);
-    add_address(&mut hash, high.address);
-    hash.update([tuple.protocol.0, 0]);
-    if tuple.protocol.has_ports() {
-        hash.update(low.port.to_be_bytes());
-        hash.update(high.port.to_be_bytes());
+
+    /// As it is written: `1:` and a base64 SHA-1.
+    pub fn text(self) -> [u8; 30] {
+        let mut text = *b"1:----------------------------";
+        (STANDARD.encode_slice(self.0, &mut text[2..])).expect("20 bytes are 28 digits of base64");
+        text
     }
-    let mut text = String::with_capacity(30);
-    text.push_str("1:");
-    STANDARD.encode_string(hash.finalize(), &mut text);
-    Some(text)
 }
 
-fn add_address(hash: &mut Sha1, address: IpAddr) {
-    match address {
-        IpAddr::V4(v4) => hash.update(v4.octets()),
-        IpAddr::V6(v6) => hash.update(v6.octets()),
+/// What is hashed, in one piece: it fits into one block of SHA-1.
+struct Hashed {
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Default for Hashed {
+    fn default() -> Hashed {
+        Hashed {
+            bytes: [0; LONGEST],
+            len: 0,
+        }
+    }
+}
+
+impl Hashed {
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    fn address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(v4) => self.add(&v4.octets()),
+            IpAddr::V6(v6) => self.add(&v6.octets()),
+        }
     }
 }
 
@@ -64,6 +100,11 @@ mod tests {
             destination: peer(destination),
             protocol: IpProtocol(protocol),
         }
+    }
+
+    fn community_id(tuple: &FiveTuple) -> Option<String> {
+        let text = CommunityId::of(tuple)?.text();
+        Some(String::from_utf8(text.into()).expect("digits are text"))
     }
 
     /// `baseline/baseline_deflt.json` of the specification, its flows that have an ID here.

@@ -33,20 +33,24 @@ impl Uuid {
             b[14], b[15],
         ])
     }
-}
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // In one piece: rows have millions of them.
+    /// As it is printed. In one piece: rows have millions of them.
+    pub fn text(self) -> [u8; 36] {
         const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let mut text = [b'-'; 36];
         for (byte, place) in self.0.iter().zip(PLACES) {
             text[place] = HEX[usize::from(byte >> 4)];
             text[place + 1] = HEX[usize::from(byte & 0x0f)];
         }
-        f.write_str(std::str::from_utf8(&text).expect("digits and dashes are text"))
+        text
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).expect("digits and dashes are text"))
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::attribute::label::{Ground, Reached};
 use crate::catalog::{Catalog, ServiceId};
+use crate::flow::community_id::CommunityId;
 use crate::model::packet::{CaptureId, Frame};
 use crate::model::time::Timestamp;
-use crate::model::uuid::Interface;
+use crate::model::uuid::{Interface, Uuid};
 
 /// A column of rows of type `R`.
 pub struct Column<R> {
@@ -36,6 +37,12 @@ pub enum Value<'a> {
     Text(&'a str),
     /// The same, made for this row.
     Made(String),
+    /// A UUID.
+    Uuid(Uuid),
+    /// A major and a minor version.
+    Version(u16, u16),
+    /// What joins rows to other tools'.
+    CommunityId(CommunityId),
     /// Text that may hold anything a peer sent.
     Wire(&'a str),
     /// Several such texts.

@@ -91,17 +91,14 @@ impl Cells<'_> {
         match value {
             Value::Null => line.extend_from_slice(b"null"),
             Value::Number(number) => plain::number(line, number),
-            Value::Time(moment) => {
-                line.push(b'"');
-                plain::time(line, moment);
-                line.push(b'"');
-            }
+            Value::Time(moment) => quoted(line, |line| plain::time(line, moment)),
             Value::Seconds(span) => plain::seconds(line, span),
-            Value::Address(address) => {
-                line.push(b'"');
-                plain::address(line, address);
-                line.push(b'"');
+            Value::Address(address) => quoted(line, |line| plain::address(line, address)),
+            Value::Uuid(uuid) => quoted(line, |line| plain::uuid(line, uuid)),
+            Value::Version(major, minor) => {
+                quoted(line, |line| plain::version(line, major, minor));
             }
+            Value::CommunityId(id) => quoted(line, |line| plain::community_id(line, id)),
             Value::Text(text) | Value::Wire(text) => string(line, text),
             Value::Made(text) => string(line, &text),
             Value::Wires(texts) => array(line, texts, |line, text| string(line, text)),
@@ -130,11 +127,30 @@ fn array<T>(line: &mut Vec<u8>, items: &[T], item: impl Fn(&mut Vec<u8>, &T)) {
     line.push(b']');
 }
 
-/// Whether every byte stands for itself in a JSON string, and is safe wherever it is shown. Looks at
-/// all of them, so that the processor may look at many at once.
+/// Appends a JSON string of what needs no escape.
+fn quoted(line: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
+    line.push(b'"');
+    text(line);
+    line.push(b'"');
+}
+
+/// Whether every byte stands for itself in a JSON string, and is safe wherever it is shown.
 fn is_plain(text: &str) -> bool {
+    let (words, rest) = text.as_bytes().as_chunks();
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
-    text.bytes().fold(true, |all, byte| all & is_plain(byte))
+    words.iter().all(|word| are_plain(u64::from_ne_bytes(*word)))
+        && rest.iter().all(|byte| is_plain(*byte))
+}
+
+/// The same of eight bytes at once: each test leaves the high bit of a byte that fails it.
+fn are_plain(bytes: u64) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = EACH * 0x80;
+    // Of ASCII alone no sum of two bytes runs over into the next; what is not ASCII fails anyway.
+    let is_above = |limit: u8| (bytes & !HIGH) + EACH * u64::from(0x7f - limit);
+    let is_not = |byte: u8| ((bytes ^ (EACH * u64::from(byte))) & !HIGH) + EACH * 0x7f;
+    let passes = is_above(b' ' - 1) & !is_above(b'~') & is_not(b'"') & is_not(b'\\') & !bytes;
+    passes & HIGH == HIGH
 }
 
 /// Appends a JSON string (RFC 8259 7). What is unsafe on a terminal is written as `\uXXXX`: the

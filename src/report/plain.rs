@@ -7,7 +7,9 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::flow::community_id::CommunityId;
 use crate::model::time::Timestamp;
+use crate::model::uuid::Uuid;
 
 const NANOS: i64 = 1_000_000_000;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -61,6 +63,23 @@ pub fn address(line: &mut Vec<u8>, address: IpAddr) {
         }
         IpAddr::V6(v6) => write!(line, "{v6}").expect("a vector takes all"),
     }
+}
+
+/// Appends a UUID.
+pub fn uuid(line: &mut Vec<u8>, uuid: Uuid) {
+    line.extend_from_slice(&uuid.text());
+}
+
+/// Appends a version: `1.0`.
+pub fn version(line: &mut Vec<u8>, major: u16, minor: u16) {
+    number(line, major.into());
+    line.push(b'.');
+    number(line, minor.into());
+}
+
+/// Appends a Community ID.
+pub fn community_id(line: &mut Vec<u8>, id: CommunityId) {
+    line.extend_from_slice(&id.text());
 }
 
 /// Fills `places` with the last digits of `number`.

@@ -2,7 +2,7 @@
 
 use crate::attribute::label::{Ground, LabelledFlow, Reached};
 use crate::catalog::ServiceId;
-use crate::flow::community_id::community_id;
+use crate::flow::community_id::CommunityId;
 use crate::model::five_tuple::Peer;
 use crate::model::time::Elapsed;
 use crate::model::uuid::Interface;
@@ -154,7 +154,7 @@ pub const FLOW: &[Column<LabelledFlow>] = &[
     Column {
         name: "community_id",
         about: "Community ID version 1, seed 0; null for ICMP, ICMPv6 and SCTP",
-        of: |_, row| community_id(&row.flow.tuple).map_or(Value::Null, Value::Made),
+        of: |_, row| CommunityId::of(&row.flow.tuple).map_or(Value::Null, Value::CommunityId),
     },
     Column {
         name: "flow_id",
@@ -225,12 +225,12 @@ pub const INTERFACE: &[Column<Interface>] = &[
     Column {
         name: "uuid",
         about: "UUID of the interface",
-        of: |_, row| Value::Made(row.uuid.to_string()),
+        of: |_, row| Value::Uuid(row.uuid),
     },
     Column {
         name: "version",
         about: "Major and minor version, such as 1.0",
-        of: |_, row| Value::Made(format!("{}.{}", row.major, row.minor)),
+        of: |_, row| Value::Version(row.major, row.minor),
     },
     Column {
         name: "name",
