@@ -16,8 +16,9 @@ use wiretag::catalog::Catalog;
 use wiretag::decode::Decoder;
 use wiretag::dissect::Input;
 use wiretag::flow::ended::EndedFlow;
+use wiretag::flow::key::Places;
 use wiretag::flow::stream::Stream;
-use wiretag::flow::table::{Bounds, Finding, FlowTable, Outcome};
+use wiretag::flow::table::{Bounds, Expected, Finding, FlowTable, Outcome};
 use wiretag::flow::talk::{Interest, Talk};
 use wiretag::model::evidence::{Claim, Direction};
 use wiretag::model::five_tuple::{FiveTuple, IpProtocol};
@@ -127,10 +128,11 @@ fn decode(decoder: &mut Decoder, unit: &Records, packets: &mut Vec<Packet>) {
 }
 
 fn follow(packets: &[(Packet, Vec<u8>)]) -> Outcome {
-    let mut table = FlowTable::new(BOUNDS);
+    let places = Places::default();
+    let mut table = FlowTable::new(places.clone(), BOUNDS);
     let mut out = Outcome::default();
     for (packet, payload) in packets {
-        let expected = table.expect(packet);
+        let expected = Expected::new(places.of(&packet.tuple).tag);
         table.packet(packet, payload, &expected, &mut out);
     }
     for (_, slot) in table.finish(&mut out) {

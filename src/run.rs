@@ -31,7 +31,7 @@ use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
 use crate::decode::{Decoder, Undecoded};
 use crate::flow::ended::EndedFlow;
-use crate::flow::key::{self, PARTS};
+use crate::flow::key::{PARTS, Place, Places};
 use crate::flow::table::{Bounds, Expected, Finding, FlowTable, GivenUp, Held, Outcome as Ended};
 use crate::model::packet::Packet;
 use crate::model::time::{Elapsed, Timestamp};
@@ -101,11 +101,11 @@ struct Batch {
     now: Timestamp,
 }
 
-/// Packets, and for each of them which of the worker's tables has its flow.
+/// Packets, and where each of them goes: for a part of the flows, which of the worker's tables has it.
 #[derive(Default)]
 struct Hand {
     packets: Vec<Packet>,
-    tables: Vec<u8>,
+    places: Vec<Place>,
 }
 
 /// What a worker says.
@@ -166,6 +166,7 @@ fn run(
         kept: MAX_KEPT / PARTS,
         claims: MAX_CLAIMS / PARTS,
     };
+    let places = Places::default();
     let mut stats = Stats::default();
     let mut output = Ok(());
     let collector = thread::scope(|scope| {
@@ -175,7 +176,7 @@ fn run(
         for number in 0..workers {
             let (send_batch, batches) = bounded(IN_FLIGHT);
             let (send_answer, answers) = bounded(IN_FLIGHT);
-            let worker = Worker::new(workers, bounds, settings.after_batch);
+            let worker = Worker::new(workers, &places, bounds, settings.after_batch);
             let spent = spent.clone();
             let work = move || worker.work(&batches, &send_answer, &spent);
             spawn(scope, &format!("worker {number}"), work);
@@ -183,7 +184,7 @@ fn run(
             from_workers.push(answers);
         }
         let reader = spawn(scope, "reader", move || {
-            let mut dealer = Dealer::new(to_workers, reuse);
+            let mut dealer = Dealer::new(places, to_workers, reuse);
             read(&mut dealer);
             dealer.finish()
         });
@@ -390,6 +391,7 @@ fn take_first(left: &mut [Left]) -> Option<EndedFlow> {
 /// Decodes records and deals their packets out to the workers.
 struct Dealer {
     decoder: Decoder,
+    places: Places,
     to_workers: Vec<Sender<Batch>>,
     reuse: Receiver<Hand>,
     decoded: Vec<Packet>,
@@ -398,9 +400,10 @@ struct Dealer {
 }
 
 impl Dealer {
-    fn new(to_workers: Vec<Sender<Batch>>, reuse: Receiver<Hand>) -> Dealer {
+    fn new(places: Places, to_workers: Vec<Sender<Batch>>, reuse: Receiver<Hand>) -> Dealer {
         Dealer {
             decoder: Decoder::new(),
+            places,
             to_workers,
             reuse,
             decoded: Vec::new(),
@@ -413,11 +416,18 @@ impl Dealer {
     fn records(&mut self, records: &Records) -> bool {
         let mut hands = self.empty_hands();
         match &mut hands[..] {
-            [only] => self.decode(records, &mut only.packets),
+            [only] => {
+                self.decode(records, &mut only.packets);
+                let places = only
+                    .packets
+                    .iter()
+                    .map(|packet| self.places.of(&packet.tuple));
+                only.places.extend(places);
+            }
             _ => {
                 let mut decoded = std::mem::take(&mut self.decoded);
                 self.decode(records, &mut decoded);
-                deal(&mut decoded, &mut hands);
+                self.deal(&mut decoded, &mut hands);
                 self.decoded = decoded;
             }
         }
@@ -438,6 +448,18 @@ impl Dealer {
                 Ok(()) => self.stats.labelled += 1,
                 Err(reason) => *self.undecoded.entry(reason).or_default() += 1,
             }
+        }
+    }
+
+    /// Deals packets out: each worker has every so many-th part, one table for each.
+    fn deal(&self, packets: &mut Vec<Packet>, hands: &mut [Hand]) {
+        let workers = hands.len();
+        for packet in packets.drain(..) {
+            let Place { part, tag } = self.places.of(&packet.tuple);
+            let (part, worker) = (usize::from(part) / workers, usize::from(part) % workers);
+            let part = part as u8;
+            hands[worker].places.push(Place { part, tag });
+            hands[worker].packets.push(packet);
         }
     }
 
@@ -485,17 +507,6 @@ impl Dealer {
     }
 }
 
-/// Deals packets out: each worker has every so many-th part, one table for each.
-fn deal(packets: &mut Vec<Packet>, hands: &mut [Hand]) {
-    let workers = hands.len();
-    for packet in packets.drain(..) {
-        let part = key::part(&packet.tuple);
-        let hand = &mut hands[part % workers];
-        hand.tables.push((part / workers) as u8);
-        hand.packets.push(packet);
-    }
-}
-
 /// Owns the flows of some parts.
 struct Worker {
     tables: Vec<FlowTable>,
@@ -506,10 +517,11 @@ struct Worker {
 
 impl Worker {
     /// One of `workers`. A worker has every `workers`-th part.
-    fn new(workers: usize, bounds: Bounds, after_batch: fn(usize)) -> Worker {
+    fn new(workers: usize, places: &Places, bounds: Bounds, after_batch: fn(usize)) -> Worker {
         let parts = PARTS.div_ceil(workers);
+        let table = |_| FlowTable::new(places.clone(), bounds);
         Worker {
-            tables: (0..parts).map(|_| FlowTable::new(bounds)).collect(),
+            tables: (0..parts).map(table).collect(),
             expected: Vec::with_capacity(AHEAD),
             after_batch,
         }
@@ -543,16 +555,11 @@ impl Worker {
             packets: hand,
             now,
         } = batch;
-        if hand.tables.is_empty() {
-            // Of a single worker, whose parts the reader leaves to it.
-            let parts = hand.packets.iter().map(|packet| key::part(&packet.tuple));
-            hand.tables.extend(parts.map(|part| part as u8));
-        }
-        for (packets, tables) in (hand.packets.chunks(AHEAD)).zip(hand.tables.chunks(AHEAD)) {
-            self.few(bytes, packets, tables, out);
+        for (packets, places) in (hand.packets.chunks(AHEAD)).zip(hand.places.chunks(AHEAD)) {
+            self.few(bytes, packets, places, out);
         }
         hand.packets.clear();
-        hand.tables.clear();
+        hand.places.clear();
         for table in &mut self.tables {
             table.sweep(*now, out);
         }
@@ -560,25 +567,23 @@ impl Worker {
 
     /// A few packets: all of their places are read, then all of their flows, before any is added. So
     /// the processor waits for many flows at once instead of for each in turn.
-    fn few(&mut self, bytes: &Records, packets: &[Packet], tables: &[u8], out: &mut Ended) {
-        let table_of = |table: &u8| usize::from(*table);
+    fn few(&mut self, bytes: &Records, packets: &[Packet], places: &[Place], out: &mut Ended) {
+        let table_of = |place: &Place| usize::from(place.part);
         self.expected.clear();
-        for (packet, table) in packets.iter().zip(tables) {
-            let expected = self.tables[table_of(table)].expect(packet);
-            self.expected.push(expected);
+        let expected = places.iter().map(|place| Expected::new(place.tag));
+        self.expected.extend(expected);
+        for (expected, place) in self.expected.iter().zip(places) {
+            self.tables[table_of(place)].touch_place(expected);
         }
-        for (expected, table) in self.expected.iter().zip(tables) {
-            self.tables[table_of(table)].touch_place(expected);
+        for (expected, place) in self.expected.iter_mut().zip(places) {
+            self.tables[table_of(place)].look_up(expected);
         }
-        for (expected, table) in self.expected.iter_mut().zip(tables) {
-            self.tables[table_of(table)].look_up(expected);
-        }
-        for ((packet, table), expected) in packets.iter().zip(tables).zip(&self.expected) {
+        for ((packet, place), expected) in packets.iter().zip(places).zip(&self.expected) {
             let payload = match &packet.reassembled {
                 Some(whole) => whole,
                 None => bytes.bytes(packet.payload),
             };
-            self.tables[table_of(table)].packet(packet, payload, expected, out);
+            self.tables[table_of(place)].packet(packet, payload, expected, out);
         }
     }
 

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::RandomState;
+
 use crate::model::five_tuple::{FiveTuple, IpProtocol, Peer};
 
 /// A five-tuple without its direction: both ways of a flow have the same key. The lower peer goes
@@ -69,21 +71,45 @@ impl FlowKey {
     pub fn protocol(&self) -> IpProtocol {
         self.protocol
     }
+}
 
-    /// Its hash under `state`.
-    pub fn hash(&self, state: &impl BuildHasher) -> u64 {
-        let mut hasher = state.build_hasher();
-        hasher.write_u128(joined(self.low));
-        hasher.write_u128(joined(self.high));
-        let ports = u64::from(self.ports.0) << 16 | u64::from(self.ports.1);
-        hasher.write_u64(ports << 16 | u64::from(self.protocol.0) << 1 | u64::from(self.is_v6));
-        hasher.finish()
+/// Where the packets of a flow go, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The part of the flows: below [`PARTS`].
+    pub part: u8,
+    /// By what the flow is found among those of its part.
+    pub tag: u32,
+}
+
+/// Tells where packets go. Its tags are other ones in each run, and nobody can make many flows of
+/// one tag.
+#[derive(Clone, Default)]
+pub struct Places(RandomState);
+
+impl Places {
+    /// Where a packet goes.
+    pub fn of(&self, tuple: &FiveTuple) -> Place {
+        Place {
+            part: part(tuple) as u8,
+            tag: self.tag(&FlowKey::of(tuple).0),
+        }
+    }
+
+    /// The tag of a flow.
+    pub fn tag(&self, key: &FlowKey) -> u32 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u128(joined(key.low));
+        hasher.write_u128(joined(key.high));
+        let ports = u64::from(key.ports.0) << 16 | u64::from(key.ports.1);
+        hasher.write_u64(ports << 16 | u64::from(key.protocol.0) << 1 | u64::from(key.is_v6));
+        hasher.finish() as u32
     }
 }
 
 /// The part of the flows that a packet belongs to: the same in every run and both ways. Who means
-/// to can fill one part, and reaches that part's bounds; within it, hashes are keyed.
-pub fn part(tuple: &FiveTuple) -> usize {
+/// to can fill one part, and reaches that part's bounds; within it, tags are keyed.
+fn part(tuple: &FiveTuple) -> usize {
     let side = |peer: Peer| {
         let ([upper, lower], port) = wide(peer);
         mixed(upper ^ lower.rotate_left(16) ^ u64::from(port))

@@ -8,11 +8,9 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-
 use crate::flow::ended::{EndedFlow, State};
 use crate::flow::index::Index;
-use crate::flow::key::{FlowKey, Way};
+use crate::flow::key::{FlowKey, Places, Way};
 use crate::flow::open::{Allowance, CLOSED, Ear, OpenFlow, SILENCES, TooMany};
 use crate::flow::slots::Slots;
 use crate::flow::talk::Interest;
@@ -105,7 +103,7 @@ impl Held {
 
 /// One part of all flows.
 pub struct FlowTable {
-    hash: RandomState,
+    places: Places,
     index: Index,
     flows: Slots,
     /// Flows by when to look whether they have fallen silent, one queue for each length of silence.
@@ -126,14 +124,23 @@ pub struct FlowTable {
     claims: Vec<Claim>,
 }
 
-/// A packet that is about to come.
+/// A packet that is about to come. To have its flow in the cache by then, its place is to be
+/// [touched](FlowTable::touch_place), then the flow itself [looked up](FlowTable::look_up).
+///
+/// If each of these is done for several packets in a row, the processor waits for all of their
+/// places at once, then for all of their flows, instead of for one after the other.
 #[derive(Clone, Copy)]
 pub struct Expected {
-    key: FlowKey,
-    way: Way,
     tag: u32,
     /// Where its flow is, if that was looked up.
     slot: Option<u32>,
+}
+
+impl Expected {
+    /// A packet whose flow has this tag.
+    pub fn new(tag: u32) -> Expected {
+        Expected { tag, slot: None }
+    }
 }
 
 /// A flow in line to be looked at.
@@ -155,10 +162,10 @@ pub struct Outcome {
 }
 
 impl FlowTable {
-    /// An empty table.
-    pub fn new(bounds: Bounds) -> FlowTable {
+    /// An empty table of flows whose tags `places` tells.
+    pub fn new(places: Places, bounds: Bounds) -> FlowTable {
         FlowTable {
-            hash: RandomState::default(),
+            places,
             index: Index::default(),
             flows: Slots::default(),
             queues: Default::default(),
@@ -174,21 +181,6 @@ impl FlowTable {
             bounds,
             given_up: GivenUp::default(),
             claims: Vec::new(),
-        }
-    }
-
-    /// A packet is about to come. To have its flow in the cache by then, its place is to be
-    /// [touched](FlowTable::touch_place), then the flow itself [looked up](FlowTable::look_up).
-    ///
-    /// If each of these is done for several packets in a row, the processor waits for all of their
-    /// places at once, then for all of their flows, instead of for one after the other.
-    pub fn expect(&self, packet: &Packet) -> Expected {
-        let (key, way) = FlowKey::of(&packet.tuple);
-        Expected {
-            key,
-            way,
-            tag: key.hash(&self.hash) as u32,
-            slot: None,
         }
     }
 
@@ -213,15 +205,19 @@ impl FlowTable {
         expected: &Expected,
         out: &mut Outcome,
     ) {
-        let slot = match self.find(packet, expected) {
-            Some(slot) if self.goes_on(slot, packet, expected.way) => slot,
-            Some(slot) => {
-                self.end(slot, None, out);
-                self.open(packet, expected, out)
+        let (key, way) = FlowKey::of(&packet.tuple);
+        let slot = match self.find(&key, packet, expected) {
+            Some(slot) if self.goes_on(slot, packet, way) => slot,
+            found => {
+                if let Some(slot) = found {
+                    self.end(slot, None, out);
+                }
+                self.make_room(packet.time, out);
+                let flow = OpenFlow::begin(key, way, self.next_serial, packet);
+                self.open(flow, expected.tag)
             }
-            None => self.open(packet, expected, out),
         };
-        self.add(slot, packet, payload, expected.way, out);
+        self.add(slot, packet, payload, way, out);
     }
 
     /// Ends the flows that have fallen silent by `now`.
@@ -295,10 +291,10 @@ impl FlowTable {
         self.given_up
     }
 
-    fn find(&self, packet: &Packet, expected: &Expected) -> Option<u32> {
+    fn find(&self, key: &FlowKey, packet: &Packet, expected: &Expected) -> Option<u32> {
         let is_it = |slot: u32| {
             let flow = self.flows.get(slot);
-            flow.is_some_and(|flow| flow.is_of(&expected.key, packet))
+            flow.is_some_and(|flow| flow.is_of(key, packet))
         };
         // Nearly always it is the one. Else another has the same hash, or it began or ended since.
         (expected.slot.filter(|slot| is_it(*slot))).or_else(|| self.index.find(expected.tag, is_it))
@@ -314,18 +310,20 @@ impl FlowTable {
         flow.goes_on(flow.direction(way), packet)
     }
 
-    fn open(&mut self, packet: &Packet, expected: &Expected, out: &mut Outcome) -> u32 {
+    /// Gives a flow up where there is no room for another.
+    fn make_room(&mut self, now: Timestamp, out: &mut Outcome) {
         // Claims of flows that are no longer followed go with their flows.
         let is_laden = self.evidence > 2 * self.bounds.claims;
         if self.index.len() >= self.bounds.flows || is_laden {
-            self.give_one_up(packet.time, out);
+            self.give_one_up(now, out);
         }
-        let serial = self.next_serial;
+    }
+
+    fn open(&mut self, flow: OpenFlow, tag: u32) -> u32 {
         self.next_serial = self.next_serial.wrapping_add(1);
-        let flow = OpenFlow::begin(expected.key, expected.way, serial, packet);
         let slot = self.flows.put(flow);
         self.put_in_line(slot);
-        self.index.insert(expected.tag, slot);
+        self.index.insert(tag, slot);
         slot
     }
 
@@ -475,7 +473,7 @@ impl FlowTable {
     fn end(&mut self, slot: u32, state: Option<State>, out: &mut Outcome) {
         self.stop_listening(slot, out);
         let flow = self.flows.take(slot).expect("only flows in use are ended");
-        let tag = flow.key().hash(&self.hash) as u32;
+        let tag = self.places.tag(flow.key());
         self.index.remove(tag, slot);
         self.evidence -= flow.evidence_weight();
         out.ended.push(flow.into_ended(state));

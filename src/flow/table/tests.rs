@@ -17,6 +17,7 @@ const RST: u8 = TcpHeader::RST;
 /// A wire with a table at its end; packets are numbered as they are sent.
 struct Wire {
     table: FlowTable,
+    places: Places,
     out: Outcome,
     number: u64,
 }
@@ -50,8 +51,10 @@ impl Wire {
             kept: 1 << 20,
             claims: 10_000,
         };
+        let places = Places::default();
         Wire {
-            table: FlowTable::new(bounds),
+            table: FlowTable::new(places.clone(), bounds),
+            places,
             out: Outcome::default(),
             number: 0,
         }
@@ -106,8 +109,12 @@ impl Wire {
         }
     }
 
+    fn expect(&self, packet: &Packet) -> Expected {
+        Expected::new(self.places.of(&packet.tuple).tag)
+    }
+
     fn put(&mut self, packet: &Packet, payload: &[u8]) {
-        let expected = self.table.expect(packet);
+        let expected = self.expect(packet);
         self.table.packet(packet, payload, &expected, &mut self.out);
     }
 
@@ -319,9 +326,7 @@ fn packets_expected_together_find_the_flows_that_begin_and_end_meanwhile() {
     let third = wire.packet(2, IpProtocol::UDP, (5000, 53), None, 1);
     let packets = [first, second, other, third];
     wire.put(&first_of_all, b"?");
-    let mut expected: Vec<Expected> = (packets.iter())
-        .map(|packet| wire.table.expect(packet))
-        .collect();
+    let mut expected: Vec<Expected> = (packets.iter()).map(|packet| wire.expect(packet)).collect();
     for expected in &mut expected {
         wire.table.touch_place(expected);
         wire.table.look_up(expected);
