@@ -82,9 +82,10 @@ impl Places {
         Places(side(opening.forward) | side(opening.reverse))
     }
 
-    /// Adds one.
-    pub fn add(&mut self, place: usize) {
-        self.0 |= 1 << place;
+    /// Those of them that one of the ports is usual for, and the others.
+    pub fn by_ports(self, ports: (u16, u16)) -> (Places, Places) {
+        let usual = BY_PORT.of(ports.0) | BY_PORT.of(ports.1);
+        (Places(self.0 & usual), Places(self.0 & !usual))
     }
 }
 
@@ -117,6 +118,57 @@ static BY_BYTE: [[u128; 256]; 2] = {
     by_byte
 };
 
+/// The definitions that a port is usual for: a table of twice as many rows as there can be ports in
+/// it, each port in the first free row from its own on.
+struct ByPort {
+    /// The port of each row; 0 where there is none.
+    ports: [u16; ByPort::ROWS],
+    /// Bits by their places.
+    places: [u128; ByPort::ROWS],
+}
+
+static BY_PORT: ByPort = ByPort::new();
+
+impl ByPort {
+    const ROWS: usize = 512;
+
+    const fn new() -> ByPort {
+        let mut table = ByPort {
+            ports: [0; ByPort::ROWS],
+            places: [0; ByPort::ROWS],
+        };
+        let (mut place, mut count) = (0, 0);
+        while place < ALL.len() {
+            let usual = ALL[place].usual_ports;
+            let mut at = 0;
+            while at < usual.len() {
+                assert!(usual[at] != 0);
+                let row = table.row(usual[at]);
+                table.ports[row] = usual[at];
+                table.places[row] |= 1 << place;
+                (at, count) = (at + 1, count + 1);
+            }
+            place += 1;
+        }
+        assert!(count * 2 <= ByPort::ROWS);
+        table
+    }
+
+    fn of(&self, port: u16) -> u128 {
+        self.places[self.row(port)]
+    }
+
+    /// The row of a port, or the free one where it would be.
+    const fn row(&self, port: u16) -> usize {
+        // The fraction of the golden ratio: ports that follow each other lie apart.
+        let mut row = (port.wrapping_mul(0x9e37) >> 7) as usize;
+        while self.ports[row] != 0 && self.ports[row] != port {
+            row = (row + 1) % ByPort::ROWS;
+        }
+        row
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,11 +188,26 @@ mod tests {
 
     #[test]
     fn places_come_in_their_order_each_once() {
-        let mut places = Places::default();
-        [127, 0, 5, 5]
-            .into_iter()
-            .for_each(|place| places.add(place));
+        let places = Places(1 << 127 | 1 << 5 | 1);
         assert_eq!(places.collect::<Vec<_>>(), [0, 5, 127]);
+    }
+
+    #[test]
+    fn a_port_puts_first_the_definitions_that_it_is_usual_for() {
+        let all = Places(u128::MAX >> (128 - ALL.len()));
+        for ports in (0..=u16::MAX).map(|port| (port, 50_000)) {
+            let is_usual = |place: &usize| {
+                let usual = ALL[*place].usual_ports;
+                usual.contains(&ports.0) || usual.contains(&ports.1)
+            };
+            let (usual, others) = all.by_ports(ports);
+            assert!(usual.into_iter().all(|place| is_usual(&place)), "{ports:?}");
+            assert!(
+                !others.into_iter().any(|place| is_usual(&place)),
+                "{ports:?}"
+            );
+            assert_eq!(usual.count() + others.count(), ALL.len());
+        }
     }
 
     #[test]

@@ -187,18 +187,7 @@ pub enum Recognised {
 /// seen from its start a PDU may begin at any later segment: ask again with each of those alone
 /// (`from_start` false), also after `Unknown`.
 pub fn recognise(input: Input, opening: &Opening) -> Recognised {
-    let is_usual = |definition: &Definition| {
-        let ports = definition.usual_ports;
-        ports.iter().any(|port| opening.has_port(*port))
-    };
-    let all = Places::of(input, opening);
-    let (mut usual, mut others) = (Places::default(), Places::default());
-    for place in all {
-        match is_usual(&ALL[place]) {
-            true => usual.add(place),
-            false => others.add(place),
-        }
-    }
+    let (usual, others) = Places::of(input, opening).by_ports(opening.ports);
     let mut answer = Recognised::Unknown;
     for definition in usual.chain(others).map(|place| &ALL[place]) {
         match (definition.probe)(opening) {
