@@ -288,6 +288,7 @@ fn flows(c: &mut Criterion, stages: &Stages) {
         .map(|capture| Capture::File(capture.name()))
         .collect();
     let context = Context::new(&catalog, &captures);
+    let learned = Collector::new(&catalog, &networks, Hold::Never);
     let formats = [
         ("ndjson", Format::Ndjson),
         ("csv", Format::Csv),
@@ -300,7 +301,7 @@ fn flows(c: &mut Criterion, stages: &Stages) {
                 for flow in &labelled {
                     sink.flow(context, flow).expect("it takes all");
                 }
-                sink.finish(context, &[], &[]).expect("it takes all");
+                sink.finish(context, &learned).expect("it takes all");
             });
         });
     }

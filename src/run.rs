@@ -24,8 +24,6 @@ use std::vec::IntoIter;
 use crossbeam_channel::{Receiver, SendError, Sender, bounded};
 
 use crate::attribute::collector::{Collector, Hold};
-use crate::attribute::endpoint_row::EndpointRow;
-use crate::attribute::hosts::HostShown;
 use crate::attribute::label::LabelledFlow;
 use crate::attribute::networks::Networks;
 use crate::catalog::Catalog;
@@ -82,13 +80,11 @@ pub struct Settings {
 pub fn no_load(_packets: usize) {}
 
 /// What a run came to, beside the flows.
-pub struct Outcome {
+pub struct Outcome<'a> {
     /// What was read and what was given up.
     pub stats: Stats,
-    /// The endpoint map as it was at the end.
-    pub endpoints: Vec<EndpointRow>,
-    /// What hosts showed of their systems.
-    pub hosts: Vec<HostShown>,
+    /// What was learned to the end: the endpoint map, and what hosts showed of their systems.
+    pub learned: Collector<'a>,
     /// What the caller's sink said when it would take no more flows.
     pub output: io::Result<()>,
 }
@@ -125,14 +121,14 @@ const FLOWS_AT_A_TIME: usize = 128;
 
 /// Labels the flows of capture files. Gives each to `take`, in one order; stops early when `take`
 /// fails or `stop` is set. `progress` is told now and then how far the reading is.
-pub fn files(
+pub fn files<'a>(
     files: &mut Files,
-    catalog: &Catalog,
-    settings: &Settings,
+    catalog: &'a Catalog,
+    settings: &'a Settings,
     stop: &AtomicBool,
     progress: &(dyn Fn(Progress) + Sync),
     take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
-) -> Outcome {
+) -> Outcome<'a> {
     let read = |deal: &mut Dealer| {
         let mut delivered = 0;
         while !stop.load(atomic::Ordering::Relaxed) {
@@ -153,12 +149,12 @@ pub fn files(
 }
 
 /// Runs the reader, the workers and the collector until the reader is through.
-fn run(
+fn run<'a>(
     read: impl FnOnce(&mut Dealer) + Send,
-    mut collector: Collector,
+    mut collector: Collector<'a>,
     settings: &Settings,
     take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
-) -> Outcome {
+) -> Outcome<'a> {
     let workers = settings.workers.clamp(1, PARTS);
     let bounds = Bounds {
         flows: (settings.max_flows / PARTS).max(1),
@@ -215,8 +211,7 @@ fn run(
     stats.given_up("endpoints contested", collector.contested());
     Outcome {
         stats,
-        endpoints: collector.endpoints(),
-        hosts: collector.hosts(),
+        learned: collector,
         output,
     }
 }

@@ -90,7 +90,7 @@ fn label(catalog: &Catalog, path: &PathBuf, workers: usize, max_flows: usize) ->
     outcome.output.expect("nothing refuses rows here");
     assert!(outcome.stats.adds_up(), "{:?}", outcome.stats);
     for sink in sinks {
-        let finished = sink.finish(context, &outcome.endpoints, &outcome.hosts);
+        let finished = sink.finish(context, &outcome.learned);
         finished.expect("nothing refuses rows here");
     }
     outcome

@@ -10,7 +10,7 @@ use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::pipes;
 use crate::attribute::{server, signs};
-use crate::catalog::{Catalog, Fact, PortRow, PortUse, ServiceId};
+use crate::catalog::{Catalog, Fact, PortRow, PortUse, ServiceId, SignEntry};
 use crate::dissect::{rpc, rpc_http};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Direction, Endpoint, Evidence};
@@ -66,7 +66,7 @@ impl Ladder<'_> {
         label
             .candidates
             .retain(|candidate| !reached.contains(candidate));
-        self.add_evidence(&case, &mut label);
+        self.add_evidence(&case, &told, &mut label);
         (client, label)
     }
 
@@ -491,9 +491,10 @@ impl Ladder<'_> {
 
     /// What the flow itself proved, added to what the label rests on; in the order of the frames,
     /// what the whole flow proves last.
-    fn add_evidence(&self, case: &Case, label: &mut Label) {
+    fn add_evidence(&self, case: &Case, told: &[Option<&SignEntry>], label: &mut Label) {
         let bound: Vec<Interface> = bound(case.flow).chain(pipes::bound(case.flow)).collect();
-        let own = (case.flow.evidence.iter()).filter_map(|e| self.ground(e, &bound, case));
+        let own = (case.flow.evidence.iter().zip(told))
+            .filter_map(|(evidence, sign)| self.ground(evidence, *sign, &bound, case));
         label.evidence.extend(own);
         label
             .evidence
@@ -501,7 +502,13 @@ impl Ladder<'_> {
         label.evidence.dedup();
     }
 
-    fn ground(&self, evidence: &Evidence, bound: &[Interface], case: &Case) -> Option<Ground> {
+    fn ground(
+        &self,
+        evidence: &Evidence,
+        sign: Option<&SignEntry>,
+        bound: &[Interface],
+        case: &Case,
+    ) -> Option<Ground> {
         let server = case.server;
         let (kind, value, name) = match &evidence.claim {
             Claim::Speaks(protocol) => (EvidenceKind::Protocol, protocol.name().to_owned(), None),
@@ -518,7 +525,7 @@ impl Ladder<'_> {
             Claim::Said { field, text, .. } => (
                 EvidenceKind::Said(*field),
                 text.clone(),
-                signs::meaning(self.catalog, *field, text),
+                sign.and_then(|sign| signs::meaning(sign, self.catalog)),
             ),
             Claim::Assigned { by, at, listener } => {
                 let listener = case.flow.sender(*listener);

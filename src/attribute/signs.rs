@@ -5,18 +5,18 @@ use crate::catalog::{Catalog, Listens, ServiceId, SignEntry};
 use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Evidence};
-use crate::model::protocol::{Field, Protocol};
+use crate::model::protocol::Protocol;
 
 /// The label of a flow in which a service named itself, or was named as the one that is meant. Its
 /// evidence is left to the caller.
 pub fn label(
     flow: &EndedFlow,
-    told: &[&SignEntry],
+    told: &[Option<&SignEntry>],
     spoken: Option<Protocol>,
     catalog: &Catalog,
 ) -> Option<Label> {
     let own = |sign: &&SignEntry| sign.service.filter(|_| !sign.through);
-    let service = told.iter().find_map(own)?;
+    let service = told.iter().flatten().find_map(own)?;
     let application = application(catalog, flow, service, spoken);
     Some(Label {
         service: Some(service),
@@ -40,18 +40,22 @@ pub fn label(
 /// known, the first of them is the label's own, unless another maker's product listens.
 pub fn add(
     flow: &EndedFlow,
-    told: &[&SignEntry],
+    told: &[Option<&SignEntry>],
     spoken: Option<Protocol>,
     catalog: &Catalog,
     label: &mut Label,
 ) {
-    if told.iter().any(|sign| sign.product.is_some()) {
+    let mut products = told
+        .iter()
+        .flatten()
+        .filter_map(|sign| sign.product.as_ref());
+    if products.next().is_some() {
         return;
     }
     // Files are the file server's, whosesoever the share is that they lie in.
     let carries_files =
         spoken.is_some_and(|spoken| [smb::PROTOCOL, netbios_session::PROTOCOL].contains(&spoken));
-    let through = told.iter().filter(|sign| sign.through);
+    let through = told.iter().flatten().filter(|sign| sign.through);
     for service in through.filter_map(|sign| sign.service) {
         if label
             .services
@@ -109,9 +113,8 @@ fn carried(flow: &EndedFlow, service: ServiceId, catalog: &Catalog) -> u64 {
     carried.fold(0, u64::saturating_add)
 }
 
-/// What the catalog knows of a text, for a reader.
-pub fn meaning(catalog: &Catalog, field: Field, text: &str) -> Option<String> {
-    let sign = catalog.sign(field, text)?;
+/// What the catalog knows of a text by its sign, for a reader.
+pub fn meaning(sign: &SignEntry, catalog: &Catalog) -> Option<String> {
     let service = || {
         sign.service
             .map(|service| catalog.service(service).name.clone())
@@ -123,13 +126,13 @@ pub fn meaning(catalog: &Catalog, field: Field, text: &str) -> Option<String> {
         .or_else(system)
 }
 
-/// What was said that the catalog knows, in the order of the frames.
-pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<&'c SignEntry> {
+/// Of each piece of evidence, what was said that the catalog knows.
+pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<Option<&'c SignEntry>> {
     let sign = |evidence: &Evidence| match &evidence.claim {
         Claim::Said { field, text, .. } => catalog.sign(*field, text),
         _ => None,
     };
-    flow.evidence.iter().filter_map(sign).collect()
+    flow.evidence.iter().map(sign).collect()
 }
 
 /// What the service's own rows call the protocol that is spoken, or what that is called otherwise. Of

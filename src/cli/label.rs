@@ -95,7 +95,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         (_, false) => Exit::Damaged,
     };
     if exit != Exit::Nothing {
-        sink.finish(context, &outcome.endpoints, &outcome.hosts)?;
+        sink.finish(context, &outcome.learned)?;
         output.finish()?;
     }
     files

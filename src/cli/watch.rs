@@ -147,8 +147,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
                 .try_for_each(|sink| sink.flow(context, flow))
         });
     let written = outcome.output.and_then(|()| {
-        (sinks.into_iter())
-            .try_for_each(|sink| sink.finish(context, &outcome.endpoints, &outcome.hosts))
+        (sinks.into_iter()).try_for_each(|sink| sink.finish(context, &outcome.learned))
     });
     // Whatever became of the rows, what was captured and dropped is told.
     failures.iter().for_each(|error| say(&error.to_string()));

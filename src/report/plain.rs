@@ -31,14 +31,16 @@ pub fn time(line: &mut Vec<u8>, time: Timestamp) {
         second.rem_euclid(SECONDS_A_DAY),
     );
     let (year, month, day) = date(day);
+    let (year, of_day, nano) = (year as u32, of_day as u32, nano as u32);
     let mut text = *b"0000-00-00T00:00:00.000000000Z";
-    digits(&mut text[0..4], year as u64);
-    digits(&mut text[5..7], month);
-    digits(&mut text[8..10], day);
-    digits(&mut text[11..13], of_day as u64 / 3600);
-    digits(&mut text[14..16], of_day as u64 / 60 % 60);
-    digits(&mut text[17..19], of_day as u64 % 60);
-    digits(&mut text[20..29], nano as u64);
+    two_digits(&mut text, 0, year / 100);
+    two_digits(&mut text, 2, year % 100);
+    two_digits(&mut text, 5, month as u32);
+    two_digits(&mut text, 8, day as u32);
+    two_digits(&mut text, 11, of_day / 3600);
+    two_digits(&mut text, 14, of_day / 60 % 60);
+    two_digits(&mut text, 17, of_day % 60);
+    nine_digits(&mut text, 20, nano);
     line.extend_from_slice(&text);
 }
 
@@ -46,7 +48,7 @@ pub fn time(line: &mut Vec<u8>, time: Timestamp) {
 pub fn seconds(line: &mut Vec<u8>, span: Duration) {
     number(line, span.as_secs());
     let mut text = *b".000000000";
-    digits(&mut text[1..], span.subsec_nanos().into());
+    nine_digits(&mut text, 1, span.subsec_nanos());
     line.extend_from_slice(&text);
 }
 
@@ -82,12 +84,19 @@ pub fn community_id(line: &mut Vec<u8>, id: CommunityId) {
     line.extend_from_slice(&id.text());
 }
 
-/// Fills `places` with the last digits of `number`.
-fn digits(places: &mut [u8], mut number: u64) {
-    for place in places.iter_mut().rev() {
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Writes a number below 100 at this place.
+fn two_digits<const N: usize>(text: &mut [u8; N], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
+}
+
+/// Writes a number below 1,000,000,000 at this place.
+fn nine_digits<const N: usize>(text: &mut [u8; N], at: usize, number: u32) {
+    text[at] = b'0' + (number / 100_000_000) as u8;
+    two_digits(text, at + 1, number / 1_000_000 % 100);
+    two_digits(text, at + 3, number / 10_000 % 100);
+    two_digits(text, at + 5, number / 100 % 100);
+    two_digits(text, at + 7, number % 100);
 }
 
 /// Year, month and day of the Gregorian calendar, so many days after 1970-01-01.

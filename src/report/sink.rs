@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::attribute::endpoint_row::EndpointRow;
-use crate::attribute::hosts::HostShown;
+use crate::attribute::collector::Collector;
 use crate::attribute::label::LabelledFlow;
 use crate::report::column::{Column, Context};
 use crate::report::csv;
@@ -112,24 +111,24 @@ impl Sink {
         }
     }
 
-    /// Writes what only the end can tell, and flushes. `endpoints` is the whole endpoint map,
-    /// `hosts` what hosts showed of themselves.
+    /// Writes what only the end can tell, by what was learned, and flushes.
     ///
     /// # Errors
     ///
     /// As for [`Sink::flow`].
-    pub fn finish(
-        mut self,
-        context: Context,
-        endpoints: &[EndpointRow],
-        hosts: &[HostShown],
-    ) -> io::Result<()> {
+    pub fn finish(mut self, context: Context, learned: &Collector) -> io::Result<()> {
         let (out, format) = (&mut self.out, self.format);
         match self.rows {
             Rows::Flows(mut rows) => rows.finish(out, format, context),
             Rows::Services(by) => all(out, format, context, SERVICE, &by.rows(), table::services),
-            Rows::Hosts(by) => all(out, format, context, HOST, &by.rows(hosts), table::hosts),
-            Rows::Endpoints => all(out, format, context, ENDPOINT, endpoints, table::endpoints),
+            Rows::Hosts(by) => {
+                let rows = by.rows(&learned.hosts());
+                all(out, format, context, HOST, &rows, table::hosts)
+            }
+            Rows::Endpoints => {
+                let rows = learned.endpoints();
+                all(out, format, context, ENDPOINT, &rows, table::endpoints)
+            }
         }?;
         self.out.flush()
     }
@@ -229,6 +228,8 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
+    use crate::attribute::collector::Hold;
+    use crate::attribute::networks::Networks;
     use crate::report::sample::{captures, catalog, unknown};
 
     /// An output that hands on what is flushed to it.
@@ -265,7 +266,9 @@ mod tests {
             sink.flow(context, &unknown(client, 445))
                 .expect("it takes all");
         }
-        sink.finish(context, &[], &[]).expect("it takes all");
+        let networks = Networks::new(Vec::new());
+        let learned = Collector::new(&catalog, &networks, Hold::Never);
+        sink.finish(context, &learned).expect("it takes all");
         receive
             .iter()
             .map(|bytes| String::from_utf8(bytes).expect("text"))

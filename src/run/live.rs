@@ -28,14 +28,14 @@ pub struct Limits {
 /// Labels the flows of live devices, each as it ends, until a limit is reached, `stop` is set or no
 /// device is left. What the kernel still holds then is labelled as well. Beside the outcome: what
 /// ended devices before their time.
-pub fn devices(
+pub fn devices<'a>(
     devices: Vec<Device>,
     limits: Limits,
-    catalog: &Catalog,
-    settings: &Settings,
+    catalog: &'a Catalog,
+    settings: &'a Settings,
     stop: &AtomicBool,
     take: &mut dyn FnMut(&LabelledFlow) -> io::Result<()>,
-) -> (Outcome, Vec<DeviceError>) {
+) -> (Outcome<'a>, Vec<DeviceError>) {
     let mut failed = Vec::new();
     let failures = &mut failed;
     let read = move |deal: &mut Dealer| {

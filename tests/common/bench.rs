@@ -82,7 +82,7 @@ impl Bench {
         assert!(outcome.stats.adds_up(), "{:?}", outcome.stats);
         Labelled {
             rows,
-            endpoints: outcome.endpoints,
+            endpoints: outcome.learned.endpoints(),
             errors: files.errors().to_vec(),
             stats: outcome.stats,
         }
