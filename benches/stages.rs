@@ -50,7 +50,7 @@ fn recorded() -> Files {
 struct Stages {
     units: Vec<Records>,
     packets: Vec<(Packet, Vec<u8>)>,
-    ended: Vec<EndedFlow>,
+    ended: Vec<Box<EndedFlow>>,
     findings: Vec<Finding>,
 }
 
@@ -135,9 +135,8 @@ fn follow(packets: &[(Packet, Vec<u8>)]) -> Outcome {
         let expected = Expected::new(places.of(&packet.tuple).tag);
         table.packet(packet, payload, &expected, &mut out);
     }
-    for (_, slot) in table.finish(&mut out) {
-        out.ended.push(table.take(slot));
-    }
+    let left = table.finish(&mut out);
+    out.ended.extend(left);
     out
 }
 
@@ -172,7 +171,7 @@ fn dissect(packets: &[&(Packet, Vec<u8>)], found: &mut Vec<Claim>) {
 fn label(
     mut collector: Collector,
     findings: &[Finding],
-    ended: Vec<EndedFlow>,
+    ended: Vec<Box<EndedFlow>>,
     take: &mut dyn FnMut(LabelledFlow),
 ) {
     for finding in findings {
