@@ -10,18 +10,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use common::packets::{Capture, Said, client, server};
-use common::{netbios, rpc, smb};
+use common::{netbios, rpc, says, smb};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use wiretag::catalog::{Catalog, Origin};
-
-/// Start-Control-Connection-Request of a client that does not say what it is (RFC 2637 2.1).
-const START_OF_CALLS: [u8; 156] = {
-    let mut bytes = [0; 156];
-    let (head, _) = bytes.split_at_mut(10);
-    head.copy_from_slice(&[0, 156, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, 1]);
-    bytes
-};
 
 /// A way in which a service is named.
 struct Line {
@@ -89,14 +81,14 @@ const LINES: &[Line] = &[
         service: "aspnet_state",
         named: Content,
         evidence: ("http-lock-cookie", "19"),
-        proof: Built(|| tcp(42424, &[STATE_LOCK, STATE_LOCKED])),
+        proof: Built(|| tcp(42424, &[says::STATE_LOCK, says::STATE_LOCKED])),
         why: "",
     },
     Line {
         service: "aspnet_state",
         named: Port,
         evidence: ("port", "42424/tcp"),
-        proof: Built(|| tcp(42424, &[STATE_REQUEST, STATE_ANSWER])),
+        proof: Built(|| tcp(42424, &[says::STATE_REQUEST, says::STATE_ANSWER])),
         why: "an answer that locks no session could be any web server's",
     },
     Line {
@@ -187,7 +179,7 @@ const LINES: &[Line] = &[
         service: "DNS",
         named: Content,
         evidence: ("dns-version", "Microsoft DNS"),
-        proof: Built(|| udp(53, &[server(DNS_VERSION)])),
+        proof: Built(|| udp(53, &[server(says::DNS_VERSION)])),
         why: "",
     },
     Line {
@@ -208,14 +200,14 @@ const LINES: &[Line] = &[
         service: "Exchange",
         named: Content,
         evidence: ("banner", "The Microsoft Exchange IMAP4 service"),
-        proof: Built(|| tcp(143, &[b"", IMAP_GREETING])),
+        proof: Built(|| tcp(143, &[b"", says::IMAP_GREETING])),
         why: "",
     },
     Line {
         service: "Exchange",
         named: Content,
         evidence: ("http-path", "/owa/"),
-        proof: Built(|| tcp(80, &[OWA_REQUEST, IIS_ANSWER])),
+        proof: Built(|| tcp(80, &[says::OWA_REQUEST, says::IIS_ANSWER])),
         why: "",
     },
     Line {
@@ -257,7 +249,7 @@ const LINES: &[Line] = &[
         service: "MacFile",
         named: Port,
         evidence: ("port", "548/tcp"),
-        proof: Built(|| tcp(548, &[AFP_STATUS])),
+        proof: Built(|| tcp(548, &[says::AFP_STATUS])),
         why: NO_NAME,
     },
     Line {
@@ -361,7 +353,7 @@ const LINES: &[Line] = &[
         service: "POP3SVC",
         named: Content,
         evidence: ("banner", "Microsoft Windows POP3 Service"),
-        proof: Built(|| tcp(110, &[b"", POP3_GREETING])),
+        proof: Built(|| tcp(110, &[b"", says::POP3_GREETING])),
         why: "",
     },
     Line {
@@ -403,7 +395,7 @@ const LINES: &[Line] = &[
         service: "mnmsrvc",
         named: Content,
         evidence: ("t120-user-data", "conference"),
-        proof: Built(|| tcp(3389, &[CONNECTION, CONFIRMED, CONFERENCE])),
+        proof: Built(|| tcp(3389, &[says::CONNECTION, says::CONFIRMED, says::CONFERENCE])),
         why: "",
     },
     Line {
@@ -417,7 +409,7 @@ const LINES: &[Line] = &[
         service: "NntpSvc",
         named: Content,
         evidence: ("banner", "NNTP Service 6.0.3790.3959"),
-        proof: Built(|| tcp(119, &[b"", NNTP_GREETING])),
+        proof: Built(|| tcp(119, &[b"", says::NNTP_GREETING])),
         why: "",
     },
     Line {
@@ -445,7 +437,7 @@ const LINES: &[Line] = &[
         service: "BINLSVC",
         named: Content,
         evidence: ("binl-message", "NCQ"),
-        proof: Built(|| udp(4011, &[client(NETWORK_CARD)])),
+        proof: Built(|| udp(4011, &[client(says::NETWORK_CARD)])),
         why: "",
     },
     Line {
@@ -494,7 +486,7 @@ const LINES: &[Line] = &[
         service: "RemoteAccess",
         named: Port,
         evidence: ("port", "1723/tcp"),
-        proof: Built(|| tcp(1723, &[&START_OF_CALLS])),
+        proof: Built(|| tcp(1723, &[&says::START_OF_CALLS])),
         why: NO_NAME,
     },
     Line {
@@ -508,14 +500,14 @@ const LINES: &[Line] = &[
         service: "SharePoint",
         named: Content,
         evidence: ("http-sharepoint", "12.0.0.6421"),
-        proof: Built(|| tcp(80, &[ASKS, SHAREPOINT_ANSWER])),
+        proof: Built(|| tcp(80, &[says::ASKS, says::SHAREPOINT_ANSWER])),
         why: "",
     },
     Line {
         service: "SMTPSVC",
         named: Content,
         evidence: ("banner", "Microsoft ESMTP MAIL Service"),
-        proof: Built(|| tcp(25, &[b"", SMTP_GREETING])),
+        proof: Built(|| tcp(25, &[b"", says::SMTP_GREETING])),
         why: "",
     },
     Line {
@@ -529,7 +521,7 @@ const LINES: &[Line] = &[
         service: "SimpTcp",
         named: Content,
         evidence: ("quote", "In Heaven an angel"),
-        proof: Built(|| tcp(17, &[b"", QUOTE])),
+        proof: Built(|| tcp(17, &[b"", says::QUOTE])),
         why: "",
     },
     Line {
@@ -557,7 +549,7 @@ const LINES: &[Line] = &[
         service: "SNMP",
         named: Content,
         evidence: ("snmp-object-id", "1.3.6.1.4.1.311.1.1.3.1.2"),
-        proof: Built(|| udp(161, &[server(WINDOWS_AGENT)])),
+        proof: Built(|| udp(161, &[server(says::WINDOWS_AGENT)])),
         why: "",
     },
     Line {
@@ -585,14 +577,14 @@ const LINES: &[Line] = &[
         service: "SSDPSRV",
         named: Content,
         evidence: ("ssdp-location", "/upnphost/udhisapi.dll"),
-        proof: Built(|| udp(1900, &[client(SEARCH), server(SSDP_ANSWER)])),
+        proof: Built(|| udp(1900, &[client(says::SEARCH), server(says::SSDP_ANSWER)])),
         why: "",
     },
     Line {
         service: "SSDPSRV",
         named: Port,
         evidence: ("port", "1900/udp"),
-        proof: Built(|| udp(1900, &[client(SEARCH)])),
+        proof: Built(|| udp(1900, &[client(says::SEARCH)])),
         why: "a search names no one",
     },
     Line {
@@ -606,7 +598,7 @@ const LINES: &[Line] = &[
         service: "LPDSVC",
         named: Content,
         evidence: ("lpd-queue-state", "Windows LPD Server"),
-        proof: Built(|| tcp(515, &[b"\x03lp\n", QUEUE_STATE])),
+        proof: Built(|| tcp(515, &[b"\x03lp\n", says::QUEUE_STATE])),
         why: "",
     },
     Line {
@@ -627,14 +619,14 @@ const LINES: &[Line] = &[
         service: "TlntSvr",
         named: Content,
         evidence: ("banner", "Welcome to Microsoft Telnet Service"),
-        proof: Built(|| tcp(23, &[b"", TELNET_GREETING])),
+        proof: Built(|| tcp(23, &[b"", says::TELNET_GREETING])),
         why: "",
     },
     Line {
         service: "TlntSvr",
         named: Content,
         evidence: ("telnet-offer", "do authentication"),
-        proof: Built(|| tcp(23, &[b"", TELNET_OFFER, b"\xff\xfc\x25"])),
+        proof: Built(|| tcp(23, &[b"", says::TELNET_OFFER, b"\xff\xfc\x25"])),
         why: "",
     },
     Line {
@@ -688,7 +680,7 @@ const LINES: &[Line] = &[
         service: "tftpd",
         named: Content,
         evidence: ("tftp-file", "OSChooser"),
-        proof: Built(|| udp(69, &[client(SETUP_FILE)])),
+        proof: Built(|| udp(69, &[client(says::SETUP_FILE)])),
         why: "",
     },
     Line {
@@ -702,7 +694,7 @@ const LINES: &[Line] = &[
         service: "UPNPHost",
         named: Content,
         evidence: ("http-server", "UPnP-Device-Host/1.0"),
-        proof: Built(|| tcp(2869, &[DESCRIPTION_REQUEST, DESCRIPTION_ANSWER])),
+        proof: Built(|| tcp(2869, &[says::DESCRIPTION_REQUEST, says::DESCRIPTION_ANSWER])),
         why: "",
     },
     Line {
@@ -730,14 +722,14 @@ const LINES: &[Line] = &[
         service: "WMServer",
         named: Content,
         evidence: ("rtsp-server", "WMServer/9.1.1.3814"),
-        proof: Built(|| tcp(554, &[RTSP_REQUEST, RTSP_ANSWER])),
+        proof: Built(|| tcp(554, &[says::RTSP_REQUEST, says::RTSP_ANSWER])),
         why: "",
     },
     Line {
         service: "WMServer",
         named: Content,
         evidence: ("http-server", "Cougar/9.01.01.3814"),
-        proof: Built(|| tcp(80, &[ASKS, COUGAR_ANSWER])),
+        proof: Built(|| tcp(80, &[says::ASKS, says::COUGAR_ANSWER])),
         why: "",
     },
     Line {
@@ -751,7 +743,7 @@ const LINES: &[Line] = &[
         service: "W32Time",
         named: Content,
         evidence: ("ntp-authenticator", "MS-SNTP"),
-        proof: Built(|| udp(123, &[client(UNSIGNED_TIME)])),
+        proof: Built(|| udp(123, &[client(says::UNSIGNED_TIME)])),
         why: "",
     },
     Line {
@@ -765,75 +757,10 @@ const LINES: &[Line] = &[
         service: "W3SVC",
         named: Content,
         evidence: ("http-server", "Microsoft-IIS/6.0"),
-        proof: Built(|| tcp(8098, &[ASKS, IIS_ANSWER])),
+        proof: Built(|| tcp(8098, &[says::ASKS, says::IIS_ANSWER])),
         why: "",
     },
 ];
-
-const STATE_REQUEST: &[u8] = b"GET /LM/W3SVC/1/Root/app(9bXl)/abc HTTP/1.1\r\nHost: web1\r\n\r\n";
-const STATE_ANSWER: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
-const STATE_LOCK: &[u8] = b"GET /w3svc/root/shop(NDbk%3d)%2f15hg HTTP/1.1\r\n\
-    Host: state1:42424\r\nExclusive: Acquire\r\n\r\n";
-const STATE_LOCKED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\
-    X-AspNet-Version: 2.0.50727\r\nTimeout: 30\r\nLockCookie: 19\r\n\r\nhi";
-const QUEUE_STATE: &[u8] =
-    b"\r\n                         Windows LPD Server\r\n    Printer \\\\192.0.2.1\\lp\r\n";
-const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: web1\r\n\r\n";
-const OWA_REQUEST: &[u8] = b"GET /owa/ HTTP/1.1\r\nHost: mail\r\n\r\n";
-const IIS_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/6.0\r\n\r\n";
-const SHAREPOINT_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/6.0\r\n\
-    MicrosoftSharePointTeamServices: 12.0.0.6421\r\n\r\n";
-const COUGAR_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: Cougar/9.01.01.3814\r\n\r\n";
-const RTSP_REQUEST: &[u8] = b"DESCRIBE rtsp://media/a RTSP/1.0\r\nCSeq: 1\r\n\r\n";
-const RTSP_ANSWER: &[u8] = b"RTSP/1.0 200 OK\r\nServer: WMServer/9.1.1.3814\r\n\r\n";
-const DESCRIPTION_REQUEST: &[u8] =
-    b"GET /upnphost/udhisapi.dll?content=uuid:1 HTTP/1.1\r\nHost: pc1:2869\r\n\r\n";
-const DESCRIPTION_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
-    Server: Microsoft-Windows-NT/5.1 UPnP/1.0 UPnP-Device-Host/1.0 Microsoft-HTTPAPI/1.0\r\n\r\n";
-const SSDP_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\n\
-    Server: Microsoft-Windows-NT/5.1 UPnP/1.0 UPnP-Device-Host/1.0\r\n\
-    Location: http://192.0.2.1:2869/upnphost/udhisapi.dll?content=uuid:1\r\n\r\n";
-const SMTP_GREETING: &[u8] =
-    b"220 mx Microsoft ESMTP MAIL Service, Version: 6.0.3790.3959 ready at Mon\r\n";
-const POP3_GREETING: &[u8] = b"+OK Microsoft Windows POP3 Service Version 1.0 <1@mx> ready.\r\n";
-const IMAP_GREETING: &[u8] = b"* OK The Microsoft Exchange IMAP4 service is ready.\r\n";
-const NNTP_GREETING: &[u8] =
-    b"200 NNTP Service 6.0.3790.3959 Version: 6.0.3790.3959 Posting Allowed\r\n";
-const TELNET_GREETING: &[u8] =
-    b"\xff\xfd\x25\xff\xfb\x01Welcome to Microsoft Telnet Service \r\n\n\rlogin: ";
-const TELNET_OFFER: &[u8] =
-    b"\xff\xfd\x25\xff\xfb\x01\xff\xfb\x03\xff\xfd\x27\xff\xfd\x1f\xff\xfd\0\xff\xfb\0";
-const QUOTE: &[u8] =
-    b"\"In Heaven an angel is nobody in particular.\"\r\n George Bernard Shaw (1856-1950)\r\n";
-const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\n\
-    Man: \"ssdp:discover\"\r\nST: ssdp:all\r\nMX: 3\r\n\r\n";
-/// `DSIGetStatus` (AFP's Data Stream Interface).
-const AFP_STATUS: &[u8] = &[0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// An X.224 connection, and a T.120 conference in it whose user data are not RDP's.
-const CONNECTION: &[u8] = b"\x03\0\0\x0b\x06\xe0\0\0\0\0\0";
-const CONFIRMED: &[u8] = b"\x03\0\0\x0b\x06\xd0\0\0\x12\x34\0";
-const CONFERENCE: &[u8] =
-    b"\x03\0\0\x3b\x02\xf0\x80\x7f\x65\x31\x04\x01\x01\x04\x01\x01\x01\x01\xff\
-    \x30\x03\x02\x01\x22\x30\x03\x02\x01\x01\x30\x03\x02\x01\x05\x04\x17\0\x05\0\x14\x7c\0\x01\
-    \x2a\0\x08\0\x05\0NetMeeting";
-/// A question for the driver of a network card, in Remote Installation's setup wizard.
-const NETWORK_CARD: &[u8] = b"\x81NCQ\x04\0\0\0card";
-/// `sysObjectID.0` of a Windows server.
-const WINDOWS_AGENT: &[u8] =
-    b"0\x32\x02\x01\x01\x04\x06public\xa2\x25\x02\x01\x01\x02\x01\0\x02\x01\0\
-    0\x1a0\x18\x06\x08\x2b\x06\x01\x02\x01\x01\x02\0\x06\x0c\x2b\x06\x01\x04\x01\x82\x37\x01\x01\
-    \x03\x01\x02";
-/// What a member of a domain asks: the number of its account, and room for a signature (MS-SNTP).
-const UNSIGNED_TIME: &[u8] = b"\xdb\0\x0a\xfa\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
-    \0\0\0\0\0\0\0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07\x51\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
-    \0\0\0\0";
-/// The answer to the question for `version.bind`.
-const DNS_VERSION: &[u8] =
-    b"\x124\x85\x80\0\x01\0\x01\0\0\0\0\x07version\x04bind\0\0\x10\0\x03\xc0\x0c\
-    \0\x10\0\x03\0\0\0\0\0\x19\x18Microsoft DNS 10.0.20348";
-/// A request for a screen of Remote Installation.
-const SETUP_FILE: &[u8] = b"\0\x01OSChooser\\i386\\startrom.com\0octet\0";
 
 /// A browser's answer that lists an instance, and a connection to where it listens (MC-SQLR 2.2.5).
 fn listed_instance() -> Capture {

@@ -26,6 +26,7 @@ pub mod namespace;
 pub mod netbios;
 pub mod packets;
 pub mod rpc;
+pub mod says;
 pub mod smb;
 
 /// What the program said, and how it ended.
