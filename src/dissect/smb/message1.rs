@@ -14,11 +14,14 @@ pub mod command {
     pub const CLOSE: u8 = 0x04;
     pub const READ: u8 = 0x0a;
     pub const WRITE: u8 = 0x0b;
+    pub const LOCK_AND_READ: u8 = 0x13;
+    pub const WRITE_AND_UNLOCK: u8 = 0x14;
     pub const READ_RAW: u8 = 0x1a;
     pub const WRITE_RAW: u8 = 0x1d;
     pub const WRITE_COMPLETE: u8 = 0x20;
     pub const TRANSACTION: u8 = 0x25;
     pub const TRANSACTION_SECONDARY: u8 = 0x26;
+    pub const WRITE_AND_CLOSE: u8 = 0x2c;
     pub const OPEN_ANDX: u8 = 0x2d;
     pub const READ_ANDX: u8 = 0x2e;
     pub const WRITE_ANDX: u8 = 0x2f;

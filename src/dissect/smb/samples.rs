@@ -435,35 +435,54 @@ pub mod one {
     }
 
     pub fn old_write(id: u16, data: &[u8]) -> Said {
+        counted_write(0x0b, id, data)
+    }
+
+    pub fn write_and_unlock(id: u16, data: &[u8]) -> Said {
+        counted_write(0x14, id, data)
+    }
+
+    fn counted_write(command: u8, id: u16, data: &[u8]) -> Said {
         let len = (data.len() as u16).to_le_bytes();
         let words = [&[FILE, 0], len.as_slice(), &[0; 6]].concat();
-        message(
-            Forward,
-            0x0b,
-            id,
-            &words,
-            &[&[1], len.as_slice(), data].concat(),
-        )
+        let bytes = [&[1], len.as_slice(), data].concat();
+        message(Forward, command, id, &words, &bytes)
+    }
+
+    /// A write after which the file is closed, and its answer.
+    pub fn write_and_close(id: u16, data: &[u8]) -> [Said; 2] {
+        let len = (data.len() as u16).to_le_bytes();
+        let words = [&[FILE, 0], len.as_slice(), &[0; 8]].concat();
+        [
+            message(Forward, 0x2c, id, &words, &[&[0], data].concat()),
+            message(Reverse, 0x2c, id, &len, &[]),
+        ]
     }
 
     pub fn old_read(id: u16) -> Said {
-        message(
-            Forward,
-            0x0a,
-            id,
-            &[&[FILE, 0], [0; 8].as_slice()].concat(),
-            &[],
-        )
+        counted_read(0x0a, id)
+    }
+
+    pub fn lock_and_read(id: u16) -> Said {
+        counted_read(0x13, id)
+    }
+
+    fn counted_read(command: u8, id: u16) -> Said {
+        let words = [&[FILE, 0], [0; 8].as_slice()].concat();
+        message(Forward, command, id, &words, &[])
     }
 
     pub fn old_was_read(id: u16, data: &[u8]) -> Said {
+        counted_was_read(0x0a, id, data)
+    }
+
+    pub fn locked_and_was_read(id: u16, data: &[u8]) -> Said {
+        counted_was_read(0x13, id, data)
+    }
+
+    fn counted_was_read(command: u8, id: u16, data: &[u8]) -> Said {
         let len = (data.len() as u16).to_le_bytes();
-        message(
-            Reverse,
-            0x0a,
-            id,
-            &[0; 10],
-            &[&[1], len.as_slice(), data].concat(),
-        )
+        let bytes = [&[1], len.as_slice(), data].concat();
+        message(Reverse, command, id, &[0; 10], &bytes)
     }
 }

@@ -1,4 +1,5 @@
-//! Messages of SMB 1 (MS-CIFS 2.2), as far as they are about pipes.
+//! Messages of SMB 1 (MS-CIFS 2.2), as far as they are about pipes. Multiplexed reads and writes
+//! (2.2.4.23, 2.2.4.26) are for transports without connections: TCP never carries them.
 
 use crate::dissect::read::{Reader, Short};
 use crate::dissect::smb::clues;
@@ -49,10 +50,17 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         (command::TRANSACTION2, Kind::Request) => pipes.share(header.tree) != Some(Share::Other),
         (command::CREATE | command::OPEN_ANDX | command::OPEN, _) => true,
         (command::TRANSACTION | command::TRANSACTION_SECONDARY, _) => true,
-        (command::READ_ANDX | command::READ, Kind::Answer) => {
+        (command::READ_ANDX | command::READ | command::LOCK_AND_READ, Kind::Answer) => {
             matches!(pipes.asked(exchange), Some(Asked::Read(_)))
         }
-        (command::WRITE_ANDX | command::WRITE | command::WRITE_RAW, Kind::Request) => {
+        (
+            command::WRITE_ANDX
+            | command::WRITE
+            | command::WRITE_AND_UNLOCK
+            | command::WRITE_AND_CLOSE
+            | command::WRITE_RAW,
+            Kind::Request,
+        ) => {
             let written =
                 Block::read(head, HEADER_LEN).and_then(|b| write(head, header.command, &b));
             pipes.share(header.tree) != Some(Share::Other)
@@ -142,13 +150,20 @@ impl Part<'_> {
                 let file = file(&mut words)?;
                 pipes.ask_about(self.exchange(), Asked::Close(file), self.bytes);
             }
-            command::WRITE_ANDX | command::WRITE => {
+            command::WRITE_ANDX
+            | command::WRITE
+            | command::WRITE_AND_UNLOCK
+            | command::WRITE_AND_CLOSE => {
                 let (file, data, len) = write(self.message, self.command, &self.block)?;
                 pipes.data(file, self.from, data, found);
                 if data.len() < len {
                     pipes.cut(file, self.from);
                 }
-                pipes.ask_about(self.exchange(), Asked::About(file), self.bytes);
+                let asked = match self.command {
+                    command::WRITE_AND_CLOSE => Asked::Close(file),
+                    _ => Asked::About(file),
+                };
+                pipes.ask_about(self.exchange(), asked, self.bytes);
             }
             command::WRITE_RAW => {
                 let (file, data, _) = write(self.message, self.command, &self.block)?;
@@ -162,7 +177,7 @@ impl Part<'_> {
             command::READ_RAW => {
                 pipes.expect_raw(file(&mut words)?, self.from.reversed(), self.bytes);
             }
-            command::READ_ANDX | command::READ => {
+            command::READ_ANDX | command::READ | command::LOCK_AND_READ => {
                 if self.command == command::READ_ANDX {
                     words.skip(4)?;
                 }
@@ -397,12 +412,14 @@ impl Part<'_> {
                     pipes.open(self.exchange(), file, name, bytes + self.bytes, found);
                 }
             }
-            (command::CLOSE, Some(Asked::Close(file))) => pipes.close(file),
+            (command::CLOSE | command::WRITE_AND_CLOSE, Some(Asked::Close(file))) => {
+                pipes.close(file);
+            }
             (command::READ_ANDX, Some(Asked::Read(file))) => {
                 words.skip(10)?;
                 pipes.data(file, self.from, self.part(&mut words)?, found);
             }
-            (command::READ, Some(Asked::Read(file))) => {
+            (command::READ | command::LOCK_AND_READ, Some(Asked::Read(file))) => {
                 let mut bytes = self.block.bytes.clone();
                 bytes.skip(1)?; // what kind of data follows
                 let len = bytes.u16()?;
@@ -485,11 +502,18 @@ fn write<'a>(
     block: &Block<'a>,
 ) -> Result<(File, &'a [u8], usize), Short> {
     let mut words = block.words.clone();
-    if command == command::WRITE {
+    let before_data = match command {
+        // What kind of data follows, and its length again.
+        command::WRITE | command::WRITE_AND_UNLOCK => Some(3),
+        // Padding (MS-CIFS 2.2.4.40.1).
+        command::WRITE_AND_CLOSE => Some(1),
+        _ => None,
+    };
+    if let Some(before_data) = before_data {
         let file = file(&mut words)?;
         let len = words.u16()?.into();
         let mut bytes = block.bytes.clone();
-        bytes.skip(3)?; // what kind of data follows, and its length again
+        bytes.skip(before_data)?;
         return Ok((file, bytes.up_to(len), len));
     }
     if command == command::WRITE_ANDX {

@@ -185,7 +185,7 @@ fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
         &one::raw_read(4, &answered),
     ]
     .concat();
-    let ways: [&[Said]; 7] = [
+    let ways: [&[Said]; 8] = [
         &raw,
         &raw_alone,
         &[
@@ -211,6 +211,11 @@ fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
             one::old_was_read(4, &answered),
         ],
         &[
+            one::write_and_unlock(3, &asked),
+            one::lock_and_read(4),
+            one::locked_and_was_read(4, &answered),
+        ],
+        &[
             one::write(3, begun),
             one::write(4, rest),
             one::read(5),
@@ -226,6 +231,21 @@ fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
             assert_eq!(claims(&talk), expected(bytes(&talk[1..])), "way {way}");
         }
     }
+}
+
+#[test]
+fn a_write_may_close_its_pipe() {
+    let mut talk = version1()[..6].to_vec();
+    let call = request(2, 0, 5, &[0; 76]).bytes;
+    talk.extend(one::write_and_close(5, &call));
+    let of_pipe = bytes(&talk[1..]);
+    // What has the file's number now is not the pipe.
+    talk.extend([one::read(6), one::was_read(6, b"text")]);
+    assert_eq!(claims(&talk), expected(of_pipe));
+
+    let mut talk = version1()[..3].to_vec();
+    talk.extend(one::write_and_close(3, &asked()));
+    assert!(claims(&talk).contains(&Claim::Offered(SAMR)));
 }
 
 #[test]
