@@ -296,10 +296,17 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "kdc",
+        named: Content,
+        evidence: ("kerberos-nt-status", "0xc00000bb"),
+        proof: Built(|| udp(88, &[server(says::NOT_SUPPORTED)])),
+        why: "",
+    },
+    Line {
+        service: "kdc",
         named: Port,
         evidence: ("port", "88/tcp"),
         proof: Recorded("domain_directory"),
-        why: "Kerberos has one kind of server, and the port is its alone; its RPC interface is local",
+        why: "tickets do not say what wrote them, and its RPC interface is local",
     },
     Line {
         service: "LicenseService",

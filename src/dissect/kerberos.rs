@@ -19,6 +19,9 @@ pub const REALM: Field = Field::new(&["kerberos-realm", "realm"]);
 /// `cifs/fs1.lab.example`. The client talks to that service next.
 pub const PRINCIPAL: Field = Field::new(&["kerberos-principal", "ticket for"]);
 
+/// Windows' own status in a refusal (MS-KILE 2.2.1): `0xc00000bb`.
+const NT_STATUS: Field = Field::new(&["kerberos-nt-status", "refused with status"]);
+
 /// Kerberos over UDP.
 pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
@@ -27,7 +30,7 @@ pub const DATAGRAM: Definition = Definition {
     begins: FirstBytes::of(b"\x6a\x6b\x6c\x6d\x7e"),
     probe: |opening| probe_datagram(opening, datagram),
     follow: Some(|_| Box::new(Datagrams(Tickets::default()))),
-    says: &[REALM, PRINCIPAL],
+    says: &[REALM, PRINCIPAL, NT_STATUS],
     examples: &[Example {
         port: 88,
         client: &filled::<131>(
@@ -46,7 +49,7 @@ pub const STREAM: Definition = Definition {
     begins: FirstBytes::of(b"\0"),
     probe: |opening| probe_stream(opening, framed),
     follow: Some(|_| Box::new(Stream::new(&FRAMING, Tickets::default()))),
-    says: &[REALM, PRINCIPAL],
+    says: &[REALM, PRINCIPAL, NT_STATUS],
     examples: &[Example {
         port: 88,
         client: &filled::<135>(
@@ -147,9 +150,12 @@ impl Listener for Tickets {
             // In a stream the length stands before it.
             r = Reader::big(r.sub(LENGTH_LEN).map(|_| r.rest()).unwrap_or_default());
         }
-        if let Ok((realm, principal)) = asked(&mut r) {
+        if let Ok((realm, principal)) = asked(&mut r.clone()) {
             self.said.say(REALM, realm, from, found);
             self.said.say(PRINCIPAL, principal, from, found);
+        }
+        if let Ok(status) = nt_status(&mut r) {
+            self.said.say(NT_STATUS, status, from, found);
         }
         self.said.progress()
     }
@@ -191,6 +197,26 @@ fn asked(r: &mut Reader) -> Result<(String, String), Short> {
         0x7e => Ok((realm(field(&mut r, 9)?)?, principal(field(&mut r, 10)?)?)),
         _ => Err(Short),
     }
+}
+
+/// The status that a refusal has beside Kerberos' own, in its `e-data` (MS-KILE 2.2.1, 2.2.2).
+fn nt_status(r: &mut Reader) -> Result<String, Short> {
+    const KRB_ERROR: u8 = 0x7e;
+    const OCTET_STRING: u8 = 0x04;
+    /// `KERB_ERR_TYPE_EXTENDED`.
+    const EXTENDED: u64 = 3;
+    let mut r = ber::expect(r, KRB_ERROR)?;
+    let mut r = ber::expect(&mut r, SEQUENCE)?;
+    let mut typed = ber::expect(&mut field(&mut r, 12)?, OCTET_STRING)?;
+    let mut typed = ber::expect(&mut typed, SEQUENCE)?;
+    if ber::integer(&mut field(&mut typed, 1)?)? != Some(EXTENDED) {
+        return Err(Short);
+    }
+    let mut error = Reader::little(ber::whole(&mut field(&mut typed, 2)?, OCTET_STRING)?);
+    let (status, reserved) = (error.u32()?, error.u32()?);
+    // An error of Windows, with nothing in what is reserved (MS-ERREF 2.3).
+    let is_error = status >> 28 == 0xc && reserved == 0;
+    is_error.then(|| format!("{status:#010x}")).ok_or(Short)
 }
 
 /// The realm and the service of a ticket (RFC 4120 5.3).
@@ -361,10 +387,54 @@ mod tests {
         );
     }
 
+    /// `KERB-ERROR-DATA` of type "extended": STATUS_NOT_SUPPORTED, nothing, flags.
+    const NOT_SUPPORTED: &[u8] =
+        b"\x30\x15\xa1\x03\x02\x01\x03\xa2\x0e\x04\x0c\xbb\0\0\xc0\0\0\0\0\x03\0\0\0";
+
+    /// A refusal with these `e-data`.
+    fn refusal(e_data: &[u8]) -> Vec<u8> {
+        let fields = element(
+            0x30,
+            &[
+                b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x1e\xa6\x03\x02\x01\x0d",
+                &element(0xa9, &[&element(0x1b, &[b"LAB.EXAMPLE"])]),
+                &element(0xaa, &[&principal("cifs/fs1.lab.example")]),
+                &element(0xac, &[&element(0x04, &[e_data])]),
+            ],
+        );
+        element(0x7e, &[&fields])
+    }
+
+    #[test]
+    fn a_refusal_with_a_status_of_windows_tells_it() {
+        let refused = refusal(NOT_SUPPORTED);
+        let told = said(follow(&DATAGRAM).as_mut(), &[(Reverse, &refused)]);
+        assert_eq!(told[..2], ASKED);
+        assert_eq!(told[2..], ["kerberos-nt-status: 0xc00000bb"]);
+        for (place, what) in [
+            (6, "type"),
+            (14, "status"),
+            (15, "reserved"),
+            (10, "length"),
+        ] {
+            let mut other = NOT_SUPPORTED.to_vec();
+            other[place] ^= 1 << 4;
+            let refused = refusal(&other);
+            let told = said(follow(&DATAGRAM).as_mut(), &[(Reverse, &refused)]);
+            assert_eq!(told, ASKED, "{what}");
+        }
+        // What other servers put there: methods to prove oneself (RFC 4120 5.9.1).
+        let methods = refusal(b"\x30\x0b\x30\x09\xa1\x03\x02\x01\x13\xa2\x02\x04\0");
+        let told = said(follow(&DATAGRAM).as_mut(), &[(Reverse, &methods)]);
+        assert_eq!(told, ASKED);
+    }
+
     #[test]
     fn a_stream_torn_anywhere_names_the_same() {
         let asked = framed(&request(0x6a, b"padata", "krbtgt/LAB.EXAMPLE"));
         torn(&|| follow(&STREAM), &[(Forward, &asked)]);
+        let refused = framed(&refusal(NOT_SUPPORTED));
+        torn(&|| follow(&STREAM), &[(Reverse, &refused)]);
         let message = request(0x6a, b"", "krbtgt/LAB.EXAMPLE");
         for len in 0..message.len() {
             let cut = Reader::big(&message).up_to(len);

@@ -69,6 +69,11 @@ pub const WINDOWS_AGENT: &[u8] =
 pub const UNSIGNED_TIME: &[u8] = b"\xdb\0\x0a\xfa\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\xd0\x01\x02\x03\x04\x05\x06\x07\x51\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0";
+/// A KDC's refusal with STATUS_NOT_SUPPORTED in its `e-data` (MS-KILE 2.2.1).
+pub const NOT_SUPPORTED: &[u8] = b"~c0a\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x1e\
+    \xa4\x11\x18\x0f20260101000000Z\xa5\x03\x02\x01\0\xa6\x03\x02\x01\x0d\xa9\x05\x1b\x03LAB\
+    \xaa\x160\x14\xa0\x03\x02\x01\x02\xa1\x0d0\x0b\x1b\x04cifs\x1b\x03fs1\
+    \xac\x19\x04\x170\x15\xa1\x03\x02\x01\x03\xa2\x0e\x04\x0c\xbb\0\0\xc0\0\0\0\0\x03\0\0\0";
 /// The answer to the question for `version.bind`.
 pub const DNS_VERSION: &[u8] =
     b"\x124\x85\x80\0\x01\0\x01\0\0\0\0\x07version\x04bind\0\0\x10\0\x03\xc0\x0c\
