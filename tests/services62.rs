@@ -282,6 +282,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "IAS",
+        named: Content,
+        evidence: ("radius-class", "10.20.0.10"),
+        proof: Built(|| udp(1812, &[client(says::ADMIT), server(says::ADMITTED)])),
+        why: "",
+    },
+    Line {
+        service: "IAS",
         named: Port,
         evidence: ("port", "1812/udp"),
         proof: Recorded("radius"),
@@ -571,7 +578,7 @@ const LINES: &[Line] = &[
         named: Port,
         evidence: ("port", "2725/tcp"),
         proof: Built(|| tcp(2725, &[&[2; 20]])),
-        why: "the protocol of Analysis Services 2000 is not documented",
+        why: "of MS-SSAS8, which has the protocol of Analysis Services 2000, nothing is read",
     },
     Line {
         service: "OlapDownlevel",

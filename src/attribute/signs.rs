@@ -126,10 +126,14 @@ pub fn meaning(sign: &SignEntry, catalog: &Catalog) -> Option<String> {
         .or_else(system)
 }
 
-/// Of each piece of evidence, what was said that the catalog knows.
+/// Of each piece of evidence, what was said that the catalog knows and that counts here.
 pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<Option<&'c SignEntry>> {
     let sign = |evidence: &Evidence| match &evidence.claim {
-        Claim::Said { field, text, .. } => catalog.sign(*field, text),
+        Claim::Said { field, text, by } => {
+            let is_own = || text.parse() == Ok(flow.sender(*by).address);
+            let sign = catalog.sign(*field, text);
+            sign.filter(|sign| !sign.own_address || is_own())
+        }
         _ => None,
     };
     flow.evidence.iter().map(sign).collect()
@@ -162,12 +166,16 @@ mod tests {
     use crate::dissect::vocabulary;
     use crate::model::evidence::Direction;
 
+    fn read_field(name: &'static str) -> Field {
+        assert!(vocabulary().fields.contains(&name), "{name} is read");
+        let mut known = crate::dissect::ALL.iter().flat_map(|one| one.says);
+        *(known.find(|one| one.name() == name)).expect("it is read")
+    }
+
     /// The services of an SMB session of 500 bytes in which this was said, each with its bytes.
     fn reached(field: &'static str, text: &str) -> Vec<(String, Option<&'static str>, u64)> {
-        assert!(vocabulary().fields.contains(&field), "{field} is read");
         let catalog = Catalog::built_in();
-        let mut known = crate::dissect::ALL.iter().flat_map(|one| one.says);
-        let field = *(known.find(|one| one.name() == field)).expect("it is read");
+        let field = read_field(field);
         let text = text.to_owned();
         let carried = Claim::CarriedFor {
             field,
@@ -205,6 +213,21 @@ mod tests {
                 (service.to_owned(), Some("smb"), 120),
             ];
             assert_eq!(reached(field, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_must_be_the_senders_own_counts_from_nobody_else() {
+        let catalog = Catalog::built_in();
+        let field = read_field("radius-class");
+        for (text, by, counts) in [
+            ("10.0.0.255", Direction::Reverse, true),
+            ("10.0.0.255", Direction::Forward, false),
+            ("10.0.0.2", Direction::Reverse, false),
+        ] {
+            let text = text.to_owned();
+            let flow = samples::flow(&[Claim::Said { field, text, by }]);
+            assert_eq!(told(&flow, &catalog).len() == 1, counts, "{by:?}");
         }
     }
 

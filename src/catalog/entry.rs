@@ -313,6 +313,9 @@ pub struct SignEntry {
     pub service: Option<ServiceId>,
     /// Whether that service is reached through the one that listens, as pipes are through SMB.
     pub through: bool,
+    /// Whether the text is an address and counts only where it is that of the side which says it:
+    /// who passes on what another said is not the other.
+    pub own_address: bool,
     /// The product that says it, where that is none of the catalog's services: who listens there
     /// is not whom the port is listed for.
     pub product: Option<String>,

@@ -64,7 +64,15 @@ const PIPE_KEYS: &[&str] = &["name", "service", "interface", "about", "source"];
 const CLASS_KEYS: &[&str] = &["uuid", "name", "service", "about", "source"];
 const MAILSLOT_KEYS: &[&str] = &["name", "service", "about", "source"];
 const SIGN_KEYS: &[&str] = &[
-    "field", "text", "service", "through", "product", "system", "about", "source",
+    "field",
+    "text",
+    "service",
+    "through",
+    "own_address",
+    "product",
+    "system",
+    "about",
+    "source",
 ];
 const NETBIOS_NAME_KEYS: &[&str] = &["suffix", "name", "kind", "meaning", "service", "source"];
 
@@ -425,6 +433,7 @@ fn sign(r: &mut Reader, table: &Table) -> ReadNamed<SignEntry> {
         text: required(r, table, "text"),
         service: None,
         through: r.flag(table, "through"),
+        own_address: r.flag(table, "own_address"),
         product: optional(r, table, "product"),
         system: optional(r, table, "system").map(|name| System::named(&name)),
         about: optional(r, table, "about"),

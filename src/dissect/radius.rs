@@ -1,5 +1,7 @@
-//! Remote Authentication Dial In User Service (RFC 2865, RFC 2866, RFC 5176): what is asked, and
-//! what an access server says it is.
+//! Remote Authentication Dial In User Service (RFC 2865, RFC 2866, RFC 5176): what is asked, what an
+//! access server says it is, and who wrote the class of a session.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::dissect::messages::{Datagrams, Listener, Sayings};
 use crate::dissect::read::{Reader, Short};
@@ -25,6 +27,10 @@ const VENDOR: Field = Field::new(&["radius-vendor", "attributes of vendor"]);
 /// The version of Windows' remote access that asks (MS-RNAS 2.2.1.2): `MSRASV5.20`.
 const RAS_VERSION: Field = Field::new(&["radius-ras-version", "remote access"]);
 
+/// The address of the server of Microsoft's that admitted someone, by the class that it gives the
+/// session ([`class`]).
+const CLASS: Field = Field::new(&["radius-class", "session class"]);
+
 /// RADIUS over UDP.
 pub const DATAGRAM: Definition = Definition {
     protocol: PROTOCOL,
@@ -33,7 +39,7 @@ pub const DATAGRAM: Definition = Definition {
     begins: FirstBytes::range(1, 45),
     probe: |opening| probe_datagram(opening, look),
     follow: Some(|_| Box::new(Datagrams(Requests::default()))),
-    says: &[MESSAGE, NAS, VENDOR, RAS_VERSION],
+    says: &[MESSAGE, NAS, VENDOR, RAS_VERSION, CLASS],
     examples: &[Example {
         port: 1812,
         client: b"\x01\x07\0\x19ZZZZZZZZZZZZZZZZ\x01\x05bob",
@@ -84,8 +90,11 @@ const MESSAGES: &[(u8, &str)] = &[
     (43, "CoA-Request"),
 ];
 
+const ACCEPT: u8 = 2;
+
 /// Attributes.
 mod attribute {
+    pub const CLASS: u8 = 25;
     pub const VENDOR: u8 = 26;
     pub const NAS: u8 = 32;
     /// Of Microsoft's own (MS-RNAS 2.2.1.2).
@@ -127,6 +136,12 @@ impl Requests {
             match kind {
                 attribute::NAS => self.said.say(NAS, names::text(value), from, found),
                 attribute::VENDOR => self.vendor(from, Reader::big(value), found)?,
+                // Reports of the session repeat it to whoever takes them.
+                attribute::CLASS if code == ACCEPT => {
+                    if let Ok(server) = class(value) {
+                        self.said.say(CLASS, server.to_string(), from, found);
+                    }
+                }
                 _ => {}
             }
         }
@@ -151,6 +166,43 @@ impl Requests {
         }
         Ok(())
     }
+}
+
+/// The server that a class of Microsoft's names: a checksum of what follows, the maker, a version,
+/// the server's address, when the server was started, and a number. IAS writes an IPv4 address;
+/// since Windows Server 2008 a family stands before it, and room for either.
+fn class(value: &[u8]) -> Result<IpAddr, Short> {
+    /// Windows' numbers of the address families, lower byte first.
+    const IPV4: [u8; 2] = [2, 0];
+    const IPV6: [u8; 2] = [23, 0];
+    /// The time and the number.
+    const END: usize = 16;
+    let mut r = Reader::big(value);
+    let checksum = r.u32()?;
+    let summed = adler32(r.clone().rest());
+    if checksum != summed || r.u32()? != MICROSOFT || r.u16()? != 1 {
+        return Err(Short);
+    }
+    let address = match r.left().checked_sub(END) {
+        Some(4) => Ipv4Addr::from(r.u32()?).into(),
+        Some(18) => match (r.array()?, r.array::<16>()?) {
+            (IPV4, [a, b, c, d, ..]) => Ipv4Addr::new(a, b, c, d).into(),
+            (IPV6, address) => Ipv6Addr::from(address).into(),
+            _ => return Err(Short),
+        },
+        _ => return Err(Short),
+    };
+    Ok(address)
+}
+
+/// The checksum Adler-32 (RFC 1950 8.2).
+fn adler32(bytes: &[u8]) -> u32 {
+    const MODULUS: u32 = 65_521;
+    let (low, high) = bytes.iter().fold((1, 0), |(low, high): (u32, u32), byte| {
+        let low = (low + u32::from(*byte)) % MODULUS;
+        (low, (high + low) % MODULUS)
+    });
+    high << 16 | low
 }
 
 /// The kind and the value of the next attribute, whose length counts its head.
@@ -222,6 +274,60 @@ mod tests {
             [""; 0],
             "a length of one"
         );
+    }
+
+    /// What a server at 192.0.2.1 writes: IAS, and its successor; and that one at 2001:db8::1.
+    const CLASSES: [(&[u8], &str); 3] = [
+        (
+            b"\x48\x51\x05\x53\0\0\x01\x37\0\x01\
+              \xc0\0\x02\x01\x01\xc1\x93\x19\xea\xbf\xfa\
+              \x40\0\0\0\0\0\0\0\x05",
+            "192.0.2.1",
+        ),
+        (
+            b"\x54\xe5\x05\x55\0\0\x01\x37\0\x01\
+              \x02\0\xc0\0\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\
+              \x01\xc1\x93\x19\xea\xbf\xfa\x40\0\0\0\0\0\0\0\x05",
+            "192.0.2.1",
+        ),
+        (
+            b"\x59\xe4\x05\x8e\0\0\x01\x37\0\x01\
+              \x17\0\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\
+              \x01\xc1\x93\x19\xea\xbf\xfa\x40\0\0\0\0\0\0\0\x05",
+            "2001:db8::1",
+        ),
+    ];
+
+    #[test]
+    fn the_class_of_a_session_names_the_server_that_wrote_it() {
+        for (class, server) in CLASSES {
+            let accepted = told(&message(2, &[attribute(25, class)]));
+            assert_eq!(
+                accepted,
+                [
+                    "radius-message: Access-Accept".to_owned(),
+                    format!("radius-class: {server}"),
+                ]
+            );
+            let reported = told(&message(4, &[attribute(25, class)]));
+            assert_eq!(reported, ["radius-message: Accounting-Request"]);
+        }
+    }
+
+    #[test]
+    fn a_class_that_anyone_else_writes_names_nobody() {
+        for (class, _) in CLASSES {
+            for place in 0..class.len() {
+                let mut other = class.to_vec();
+                other[place] ^= 1;
+                assert_eq!(super::class(&other), Err(Short), "{place}");
+                assert_eq!(super::class(&class[..place]), Err(Short), "{place}");
+            }
+            // Its checksum is right, and its length is nobody's.
+            let longer = [&class[4..], &[0; 4]].concat();
+            let longer = [&adler32(&longer).to_be_bytes(), &longer[..]].concat();
+            assert_eq!(super::class(&longer), Err(Short));
+        }
     }
 
     #[test]
