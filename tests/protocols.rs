@@ -174,8 +174,8 @@ const EXCUSED: &[Excuse] = &[
         capture: "ndpi/fuzz-2006-06-26-2594.pcap",
         protocol: "dns",
         missed: 30,
-        more: 10,
-        reason: "bytes were flipped: broken questions, and broken NetBIOS names that are good DNS ones",
+        more: 1,
+        reason: "bytes were flipped: broken questions, and a good one at a port where tshark looks for none",
     },
     Excuse {
         capture: "ndpi/fuzz-2006-06-26-2594.pcap",
@@ -194,7 +194,7 @@ const EXCUSED: &[Excuse] = &[
     Excuse {
         capture: "ndpi/fuzz-2006-06-26-2594.pcap",
         protocol: "nbns",
-        missed: 14,
+        missed: 13,
         more: 0,
         reason: "bytes were flipped",
     },

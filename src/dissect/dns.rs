@@ -182,10 +182,15 @@ fn message(mut r: Reader, opening: &Opening, dialect: Dialect) -> Result<Look, S
     if netbios_name::encoded(&mut start)?.is_some() && matches!(start.u16(), Ok(0x20 | 0x21)) {
         return Ok(Look::Other);
     }
+    let is_encoded_long = r.clone().u8() == Ok(netbios_name::ENCODED_LEN);
     if domain_name::read(bytes, &mut r)?.is_none() {
         return Ok(Look::Other);
     }
     let (kind, class) = (r.u16()?, r.u16()?);
+    // A NetBIOS name with a wrong byte in it is a good domain name.
+    if is_encoded_long && (kind == kind::NETBIOS || opening.has_port(137)) {
+        return Ok(Look::Other);
+    }
     // The top bit is multicast DNS's (RFC 6762 10.2 and 5.4); an update may say NONE or ANY.
     if kind == 0 || !matches!(class & 0x7fff, 1 | 3 | 4 | 254 | 255) {
         return Ok(Look::Other);
@@ -204,6 +209,8 @@ fn message(mut r: Reader, opening: &Opening, dialect: Dialect) -> Result<Look, S
 mod kind {
     pub const PTR: u16 = 12;
     pub const TXT: u16 = 16;
+    /// RFC 1002 4.2.1.2; in DNS a type that nobody uses.
+    pub const NETBIOS: u16 = 32;
     pub const SRV: u16 = 33;
     pub const TKEY: u16 = 249;
     pub const TSIG: u16 = 250;
@@ -596,6 +603,27 @@ mod tests {
             told(Forward, &query).len(),
             crate::dissect::messages::MAX_SAYINGS
         );
+    }
+
+    #[test]
+    fn a_broken_netbios_name_is_no_domain_name() {
+        let letters = [&"CA".repeat(15), "C~"].concat();
+        let broken = message(
+            0x0110,
+            [&[question(&letters, kind::NETBIOS, 1)], &[], &[], &[]],
+        );
+        let mut opening = Opening {
+            forward: &broken,
+            reverse: b"",
+            ports: (137, 137),
+            from_start: true,
+        };
+        assert_eq!(probe(&opening, Dialect::Dns), Probe::No);
+        opening.ports = (50_000, 9999);
+        assert_eq!(probe(&opening, Dialect::Dns), Probe::No, "by its type");
+        let host = message(0x0100, [&[question(&"a".repeat(32), 1, 1)], &[], &[], &[]]);
+        opening.forward = &host;
+        assert!(matches!(probe(&opening, Dialect::Dns), Probe::Yes(_)));
     }
 
     #[test]

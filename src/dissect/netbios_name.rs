@@ -304,13 +304,16 @@ impl Uses {
     }
 }
 
+/// Bytes of a name in first-level encoding, as its one label (RFC 1001 14.1).
+pub const ENCODED_LEN: u8 = 32;
+
 /// Reads a name in first-level encoding with its scope (RFC 1001 14.1): sixteen bytes, each sent as
 /// two letters. `None` if it is no such name.
 ///
 /// # Errors
 /// `Short` if the bytes end before it does, and so far it could be one.
 pub fn encoded(r: &mut Reader) -> Result<Option<NetbiosName>, Short> {
-    if r.u8()? != 32 {
+    if r.u8()? != ENCODED_LEN {
         return Ok(None);
     }
     let mut name = [0; 16];
