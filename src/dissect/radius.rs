@@ -169,8 +169,9 @@ impl Requests {
 }
 
 /// The server that a class of Microsoft's names: a checksum of what follows, the maker, a version,
-/// the server's address, when the server was started, and a number. IAS writes an IPv4 address;
-/// since Windows Server 2008 a family stands before it, and room for either.
+/// the server's address, when the server was started, and a number, as its log has them, too
+/// (learn.microsoft.com, Interpret IAS Format Log Files). IAS writes an IPv4 address; since Windows
+/// Server 2008 a family stands before it, and room for either.
 fn class(value: &[u8]) -> Result<IpAddr, Short> {
     /// Windows' numbers of the address families, lower byte first.
     const IPV4: [u8; 2] = [2, 0];
