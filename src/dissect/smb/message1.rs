@@ -31,6 +31,7 @@ pub mod command {
     pub const NEGOTIATE: u8 = 0x72;
     pub const SESSION_SETUP: u8 = 0x73;
     pub const TREE_CONNECT: u8 = 0x75;
+    pub const NT_TRANSACTION: u8 = 0xa0;
     pub const CREATE: u8 = 0xa2;
     /// The first and the last of those that send messages to users (MS-MSRP 2.2.3).
     pub const SEND_MESSAGE: u8 = 0xd0;

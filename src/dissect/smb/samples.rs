@@ -306,6 +306,29 @@ pub mod one {
         message(Forward, 0xa2, id, &words, &name)
     }
 
+    /// The same with a security descriptor, and its answer.
+    pub fn nt_create(id: u16, name: &str, kind: u8) -> [Said; 2] {
+        let name = utf16(name);
+        let mut parameters = Vec::new();
+        put(&mut parameters, 44, &(name.len() as u32).to_le_bytes());
+        put(&mut parameters, 54, &name);
+        let mut words = Vec::new();
+        put(&mut words, 19, &(parameters.len() as u32).to_le_bytes());
+        put(&mut words, 23, &(32u32 + 1 + 38 + 2 + 3).to_le_bytes());
+        put(&mut words, 36, &[1, 0]);
+        let asked = [&[0; 3], &parameters[..], &[0x5a; 20]].concat();
+        let mut opened = vec![0, 0, FILE, 0];
+        put(&mut opened, 64, &[kind, 0, 0, 0, 0]);
+        let mut told = Vec::new();
+        put(&mut told, 11, &(opened.len() as u32).to_le_bytes());
+        put(&mut told, 15, &(32u32 + 1 + 36 + 2).to_le_bytes());
+        put(&mut told, 35, &[0]);
+        [
+            message(Forward, 0xa0, id, &words, &asked),
+            message(Reverse, 0xa0, id, &told, &opened),
+        ]
+    }
+
     pub fn created(id: u16, kind: u8) -> Said {
         let mut words = vec![0xff, 0, 0, 0, 0, FILE, 0];
         put(&mut words, 63, &[kind, 0, 0, 0, 0]);

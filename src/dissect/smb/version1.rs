@@ -32,6 +32,9 @@ const LANMAN: &str = "lanman";
 /// `TRANS2_GET_DFS_REFERRAL` (MS-CIFS 2.2.6.16).
 const GET_DFS_REFERRAL: u16 = 0x0010;
 
+/// `NT_TRANSACT_CREATE` (MS-CIFS 2.2.7.1): opens what it names, with a security descriptor.
+const NT_CREATE: u16 = 0x0001;
+
 /// File types in the answer to an open (MS-CIFS 2.2.4.64.2): byte pipe and message pipe.
 const PIPE_TYPES: [u16; 2] = [1, 2];
 
@@ -49,6 +52,10 @@ pub fn is_wanted(head: &[u8], pipes: &Pipes) -> bool {
         (command::TREE_CONNECT | command::CORE_TREE_CONNECT, _) => true,
         (command::TRANSACTION2, Kind::Request) => pipes.share(header.tree) != Some(Share::Other),
         (command::CREATE | command::OPEN_ANDX | command::OPEN, _) => true,
+        (command::NT_TRANSACTION, Kind::Request) => pipes.share(header.tree) != Some(Share::Other),
+        (command::NT_TRANSACTION, Kind::Answer) => {
+            matches!(pipes.asked(exchange), Some(Asked::Open { .. }))
+        }
         (command::TRANSACTION | command::TRANSACTION_SECONDARY, _) => true,
         (command::READ_ANDX | command::READ | command::LOCK_AND_READ, Kind::Answer) => {
             matches!(pipes.asked(exchange), Some(Asked::Read(_)))
@@ -146,6 +153,7 @@ impl Part<'_> {
             command::CREATE | command::OPEN_ANDX => self.open(0, share, pipes),
             // A byte says what kind of text follows (MS-CIFS 2.2.4.3.1).
             command::OPEN => self.open(1, share, pipes),
+            command::NT_TRANSACTION => self.nt_create(words, share, pipes)?,
             command::CLOSE => {
                 let file = file(&mut words)?;
                 pipes.ask_about(self.exchange(), Asked::Close(file), self.bytes);
@@ -201,10 +209,41 @@ impl Part<'_> {
     }
 
     fn open(&self, at: usize, share: Option<Share>, pipes: &mut Pipes) {
-        if let Some(name) = names::pipe(&self.block.text(at, self.header)) {
+        self.open_named(&self.block.text(at, self.header), share, pipes);
+    }
+
+    fn open_named(&self, name: &str, share: Option<Share>, pipes: &mut Pipes) {
+        if let Some(name) = names::pipe(name) {
             let bytes = self.bytes;
             pipes.ask(self.exchange(), Asked::Open { name, share, bytes });
         }
+    }
+
+    /// The name stands behind everything else that is asked for (MS-CIFS 2.2.7.1.1).
+    fn nt_create(
+        &self,
+        mut words: Reader,
+        share: Option<Share>,
+        pipes: &mut Pipes,
+    ) -> Result<(), Short> {
+        words.skip(NT_REQUEST_COUNTS)?;
+        let mut parameters = self.long_part(&mut words)?;
+        words.skip(9)?; // the data, which are its security descriptor
+        if words.u16()? != NT_CREATE {
+            return Ok(());
+        }
+        parameters.skip(44)?;
+        let len = usize::try_from(parameters.u32()?).unwrap_or(usize::MAX);
+        parameters.skip(5)?; // impersonation
+        let name = match self.header.unicode {
+            true => {
+                parameters.align(2)?;
+                names::utf16(parameters.up_to(len))
+            }
+            false => names::text(parameters.up_to(len)),
+        };
+        self.open_named(&name, share, pipes);
+        Ok(())
     }
 
     fn transaction(
@@ -474,6 +513,14 @@ impl Part<'_> {
         if command == command::OPEN {
             return Ok((file(&mut words)?, None));
         }
+        if command == command::NT_TRANSACTION {
+            words.skip(NT_ANSWER_COUNTS)?;
+            let mut parameters = self.long_part(&mut words)?;
+            parameters.skip(2)?; // opportunistic lock
+            let file = file(&mut parameters)?;
+            parameters.skip(60)?; // action, times, attributes, sizes
+            return Ok((file, Some(parameters.u16()?)));
+        }
         words.skip(4)?;
         if command == command::OPEN_ANDX {
             let file = file(&mut words)?;
@@ -486,6 +533,15 @@ impl Part<'_> {
         Ok((file, Some(words.u16()?)))
     }
 
+    /// Part of the message, by a length and an offset from its header, of four bytes each.
+    fn long_part(&self, words: &mut Reader) -> Result<Reader<'_>, Short> {
+        let [len, offset] = [words.u32()?, words.u32()?]
+            .map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        let mut r = Reader::little(self.message);
+        r.skip(offset)?;
+        r.sub(len)
+    }
+
     /// Part of the message, by a length and an offset from its header.
     fn part(&self, words: &mut Reader) -> Result<&[u8], Short> {
         let (len, offset) = (words.u16()?, words.u16()?);
@@ -494,6 +550,13 @@ impl Part<'_> {
         r.take(len.into())
     }
 }
+
+/// What stands before the parameters' length and offset in a long transaction: how many setup words
+/// there may be, and the bytes in all and at most (MS-CIFS 2.2.4.62.1).
+const NT_REQUEST_COUNTS: usize = 19;
+
+/// The same in its answer (MS-CIFS 2.2.4.62.2).
+const NT_ANSWER_COUNTS: usize = 11;
 
 /// The file of a write, its data as much as is there, and how long they are.
 fn write<'a>(

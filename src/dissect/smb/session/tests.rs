@@ -226,6 +226,7 @@ fn every_way_to_write_to_a_pipe_and_to_read_from_it_is_followed() {
         for open in [
             [one::create(2, "\\samr"), one::created(2, 2)],
             [one::old_open(2, "\\PIPE\\samr"), one::old_opened(2)],
+            one::nt_create(2, "\\samr", 2),
         ] {
             let talk = [&[one::connected(b"IPC\0")], &open[..], messages].concat();
             assert_eq!(claims(&talk), expected(bytes(&talk[1..])), "way {way}");
@@ -305,6 +306,8 @@ fn a_file_is_not_a_pipe() {
     assert!(!claims(&on_disk).contains(&Claim::OpenedPipe("samr".into())));
     let mut on_disk = version1();
     on_disk[0] = one::connected(b"A:\0");
+    assert!(!claims(&on_disk).contains(&Claim::OpenedPipe("samr".into())));
+    on_disk.extend(one::nt_create(8, "\\samr", 0));
     assert!(!claims(&on_disk).contains(&Claim::OpenedPipe("samr".into())));
 }
 
@@ -485,6 +488,7 @@ fn a_referral_is_told_in_both_forms_of_its_request() {
 fn messages_cut_anywhere_say_nothing_that_the_whole_do_not() {
     let talk: Vec<_> = (version1().into_iter().chain(version2()))
         .chain(one::rap(8, 104))
+        .chain(one::nt_create(7, "\\samr", 2))
         .chain(one::negotiate())
         .chain(two::referral(9, 0x0006_0194, "\\dc1\\dfs"))
         .chain([
