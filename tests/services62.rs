@@ -498,6 +498,13 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "RemoteAccess",
+        named: Content,
+        evidence: ("pptp-vendor", "Microsoft"),
+        proof: Built(|| tcp(1723, &[&says::START_OF_CALLS, &says::ANSWER_TO_CALLS])),
+        why: "",
+    },
+    Line {
+        service: "RemoteAccess",
         named: Port,
         evidence: ("port", "1723/tcp"),
         proof: Built(|| tcp(1723, &[&says::START_OF_CALLS])),

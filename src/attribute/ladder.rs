@@ -9,8 +9,9 @@ use crate::attribute::label::{Basis, EvidenceKind, Ground, Label, Reached};
 use crate::attribute::netbios;
 use crate::attribute::networks::Networks;
 use crate::attribute::pipes;
-use crate::attribute::{server, signs};
-use crate::catalog::{Catalog, Fact, PortRow, PortUse, ServiceId, SignEntry};
+use crate::attribute::server;
+use crate::attribute::signs::{self, Told};
+use crate::catalog::{Catalog, Fact, PortRow, PortUse, ServiceId};
 use crate::dissect::{rpc, rpc_http};
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::{Claim, Direction, Endpoint, Evidence};
@@ -44,7 +45,7 @@ impl Ladder<'_> {
             server: flow.sender(client.reversed()),
             spoken: spoken(flow),
         };
-        let told = signs::told(flow, self.catalog);
+        let told = signs::told(flow, client, self.catalog);
         let mut label = self
             .by_content(&case)
             .or_else(|| netbios::label(flow, case.spoken, self.catalog))
@@ -491,10 +492,10 @@ impl Ladder<'_> {
 
     /// What the flow itself proved, added to what the label rests on; in the order of the frames,
     /// what the whole flow proves last.
-    fn add_evidence(&self, case: &Case, told: &[Option<&SignEntry>], label: &mut Label) {
+    fn add_evidence(&self, case: &Case, told: &[Option<Told>], label: &mut Label) {
         let bound: Vec<Interface> = bound(case.flow).chain(pipes::bound(case.flow)).collect();
         let own = (case.flow.evidence.iter().zip(told))
-            .filter_map(|(evidence, sign)| self.ground(evidence, *sign, &bound, case));
+            .filter_map(|(evidence, told)| self.ground(evidence, *told, &bound, case));
         label.evidence.extend(own);
         label
             .evidence
@@ -505,7 +506,7 @@ impl Ladder<'_> {
     fn ground(
         &self,
         evidence: &Evidence,
-        sign: Option<&SignEntry>,
+        told: Option<Told>,
         bound: &[Interface],
         case: &Case,
     ) -> Option<Ground> {
@@ -525,7 +526,7 @@ impl Ladder<'_> {
             Claim::Said { field, text, .. } => (
                 EvidenceKind::Said(*field),
                 text.clone(),
-                sign.and_then(|sign| signs::meaning(sign, self.catalog)),
+                told.and_then(|told| signs::meaning(told.sign, self.catalog)),
             ),
             Claim::Assigned { by, at, listener } => {
                 let listener = case.flow.sender(*listener);

@@ -4,19 +4,28 @@ use crate::attribute::label::{Basis, Label, Reached};
 use crate::catalog::{Catalog, Listens, ServiceId, SignEntry};
 use crate::dissect::{netbios_session, smb};
 use crate::flow::ended::EndedFlow;
-use crate::model::evidence::{Claim, Evidence};
+use crate::model::evidence::{Claim, Direction, Evidence};
 use crate::model::protocol::Protocol;
+
+/// Something said that the catalog knows.
+#[derive(Clone, Copy)]
+pub struct Told<'c> {
+    /// What it knows of it.
+    pub sign: &'c SignEntry,
+    /// Whether it names services here: some words count from a server or about itself only.
+    pub counts: bool,
+}
 
 /// The label of a flow in which a service named itself, or was named as the one that is meant. Its
 /// evidence is left to the caller.
 pub fn label(
     flow: &EndedFlow,
-    told: &[Option<&SignEntry>],
+    told: &[Option<Told>],
     spoken: Option<Protocol>,
     catalog: &Catalog,
 ) -> Option<Label> {
-    let own = |sign: &&SignEntry| sign.service.filter(|_| !sign.through);
-    let service = told.iter().flatten().find_map(own)?;
+    let own = |sign: &SignEntry| sign.service.filter(|_| !sign.through);
+    let service = counting(told).find_map(own)?;
     let application = application(catalog, flow, service, spoken);
     Some(Label {
         service: Some(service),
@@ -40,22 +49,19 @@ pub fn label(
 /// known, the first of them is the label's own, unless another maker's product listens.
 pub fn add(
     flow: &EndedFlow,
-    told: &[Option<&SignEntry>],
+    told: &[Option<Told>],
     spoken: Option<Protocol>,
     catalog: &Catalog,
     label: &mut Label,
 ) {
-    let mut products = told
-        .iter()
-        .flatten()
-        .filter_map(|sign| sign.product.as_ref());
+    let mut products = counting(told).filter_map(|sign| sign.product.as_ref());
     if products.next().is_some() {
         return;
     }
     // Files are the file server's, whosesoever the share is that they lie in.
     let carries_files =
         spoken.is_some_and(|spoken| [smb::PROTOCOL, netbios_session::PROTOCOL].contains(&spoken));
-    let through = told.iter().flatten().filter(|sign| sign.through);
+    let through = counting(told).filter(|sign| sign.through);
     for service in through.filter_map(|sign| sign.service) {
         if label
             .services
@@ -126,17 +132,29 @@ pub fn meaning(sign: &SignEntry, catalog: &Catalog) -> Option<String> {
         .or_else(system)
 }
 
-/// Of each piece of evidence, what was said that the catalog knows and that counts here.
-pub fn told<'c>(flow: &EndedFlow, catalog: &'c Catalog) -> Vec<Option<&'c SignEntry>> {
+/// Of each piece of evidence, what was said that the catalog knows, where the sender in the direction
+/// `client` is the client.
+pub fn told<'c>(
+    flow: &EndedFlow,
+    client: Direction,
+    catalog: &'c Catalog,
+) -> Vec<Option<Told<'c>>> {
     let sign = |evidence: &Evidence| match &evidence.claim {
         Claim::Said { field, text, by } => {
+            let sign = catalog.sign(*field, text)?;
             let is_own = || text.parse() == Ok(flow.sender(*by).address);
-            let sign = catalog.sign(*field, text);
-            sign.filter(|sign| !sign.own_address || is_own())
+            let counts = (!sign.by_server || *by != client) && (!sign.own_address || is_own());
+            Some(Told { sign, counts })
         }
         _ => None,
     };
     flow.evidence.iter().map(sign).collect()
+}
+
+/// What counts of it.
+fn counting<'c>(told: &[Option<Told<'c>>]) -> impl Iterator<Item = &'c SignEntry> {
+    let counting = told.iter().flatten().filter(|told| told.counts);
+    counting.map(|told| told.sign)
 }
 
 /// What the service's own rows call the protocol that is spoken, or what that is called otherwise. Of
@@ -164,7 +182,7 @@ mod tests {
     use super::*;
     use crate::attribute::samples;
     use crate::dissect::vocabulary;
-    use crate::model::evidence::Direction;
+    use crate::model::protocol::Field;
 
     fn read_field(name: &'static str) -> Field {
         assert!(vocabulary().fields.contains(&name), "{name} is read");
@@ -186,7 +204,7 @@ mod tests {
         let said = Claim::Said { field, text, by };
         let mut label = samples::smb_session(&catalog);
         let flow = samples::flow(&[said, carried]);
-        let told = told(&flow, &catalog);
+        let told = told(&flow, Direction::Forward, &catalog);
         add(&flow, &told, Some(smb::PROTOCOL), &catalog, &mut label);
         let one = |reached: &Reached| {
             let service = reached.service.expect("each is known");
@@ -227,7 +245,21 @@ mod tests {
         ] {
             let text = text.to_owned();
             let flow = samples::flow(&[Claim::Said { field, text, by }]);
-            assert_eq!(told(&flow, &catalog).len() == 1, counts, "{by:?}");
+            let told = told(&flow, Direction::Forward, &catalog);
+            assert_eq!(counting(&told).count() == 1, counts, "{by:?}");
+        }
+    }
+
+    #[test]
+    fn what_clients_say_too_names_a_service_where_the_server_says_it() {
+        let catalog = Catalog::built_in();
+        let field = read_field("pptp-vendor");
+        let text = || "Microsoft Windows NT".to_owned();
+        for client in [Direction::Forward, Direction::Reverse] {
+            let (text, by) = (text(), Direction::Reverse);
+            let flow = samples::flow(&[Claim::Said { field, text, by }]);
+            let told = told(&flow, client, &catalog);
+            assert_eq!(counting(&told).count() == 1, by != client);
         }
     }
 

@@ -313,6 +313,8 @@ pub struct SignEntry {
     pub service: Option<ServiceId>,
     /// Whether that service is reached through the one that listens, as pipes are through SMB.
     pub through: bool,
+    /// Whether it names its service only where the side that listens says it: clients say it, too.
+    pub by_server: bool,
     /// Whether the text is an address and counts only where it is that of the side which says it:
     /// who passes on what another said is not the other.
     pub own_address: bool,

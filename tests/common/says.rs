@@ -9,6 +9,17 @@ pub const START_OF_CALLS: [u8; 156] = {
     bytes
 };
 
+/// Start-Control-Connection-Reply of Windows (RFC 2637 2.2).
+pub const ANSWER_TO_CALLS: [u8; 156] = {
+    let mut bytes = [0; 156];
+    let (head, rest) = bytes.split_at_mut(16);
+    head.copy_from_slice(&[0, 156, 0, 1, 0x1a, 0x2b, 0x3c, 0x4d, 0, 2, 0, 0, 1, 0, 1, 0]);
+    let (_, vendor) = rest.split_at_mut(76);
+    let (vendor, _) = vendor.split_at_mut(9);
+    vendor.copy_from_slice(b"Microsoft");
+    bytes
+};
+
 pub const STATE_REQUEST: &[u8] =
     b"GET /LM/W3SVC/1/Root/app(9bXl)/abc HTTP/1.1\r\nHost: web1\r\n\r\n";
 pub const STATE_ANSWER: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
