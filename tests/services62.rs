@@ -505,6 +505,18 @@ const LINES: &[Line] = &[
     },
     Line {
         service: "RemoteAccess",
+        named: Content,
+        evidence: ("l2tp-vendor", "Microsoft"),
+        proof: Built(|| {
+            udp(
+                1701,
+                &[client(says::TUNNEL_ASKED), server(says::TUNNEL_GRANTED)],
+            )
+        }),
+        why: "",
+    },
+    Line {
+        service: "RemoteAccess",
         named: Port,
         evidence: ("port", "1723/tcp"),
         proof: Built(|| tcp(1723, &[&says::START_OF_CALLS])),

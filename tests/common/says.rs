@@ -20,6 +20,11 @@ pub const ANSWER_TO_CALLS: [u8; 156] = {
     bytes
 };
 
+/// Start-Control-Connection-Request of L2TP, and Windows' reply with the vendor (RFC 2661 6.1, 6.2).
+pub const TUNNEL_ASKED: &[u8] = b"\xc8\x02\0\x14\0\0\0\0\0\0\0\0\x80\x08\0\0\0\0\0\x01";
+pub const TUNNEL_GRANTED: &[u8] = b"\xc8\x02\0\x23\0\x01\0\0\0\0\0\x01\x80\x08\0\0\0\0\0\x02\
+    \0\x0f\0\0\0\x08Microsoft";
+
 pub const STATE_REQUEST: &[u8] =
     b"GET /LM/W3SVC/1/Root/app(9bXl)/abc HTTP/1.1\r\nHost: web1\r\n\r\n";
 pub const STATE_ANSWER: &[u8] = b"HTTP/1.1 404 Not Found\r\n\r\n";
