@@ -333,8 +333,9 @@ fn packets_expected_together_find_the_flows_that_begin_and_end_meanwhile() {
     for (packet, expected) in packets.iter().zip(&expected) {
         wire.table.packet(packet, b"?", expected, &mut wire.out);
     }
-    let counts = |flow: &Box<EndedFlow>| (flow.tuple.source.port, flow.packets[0]);
-    let flows: Vec<_> = wire.finish().0.iter().map(counts).collect();
+    let counts = |flow: &EndedFlow| (flow.tuple.source.port, flow.packets[0]);
+    let (flows, _) = wire.finish();
+    let flows: Vec<_> = flows.iter().map(|flow| counts(flow)).collect();
     assert_eq!(flows, [(5000, 3), (5001, 1), (5000, 1)]);
 }
 
