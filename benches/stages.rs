@@ -50,7 +50,7 @@ fn recorded() -> Files {
 struct Stages {
     units: Vec<Records>,
     packets: Vec<(Packet, Vec<u8>)>,
-    ended: Vec<Box<EndedFlow>>,
+    ended: Vec<EndedFlow>,
     findings: Vec<Finding>,
 }
 
@@ -135,8 +135,9 @@ fn follow(packets: &[(Packet, Vec<u8>)]) -> Outcome {
         let expected = Expected::new(places.of(&packet.tuple).tag);
         table.packet(packet, payload, &expected, &mut out);
     }
-    let left = table.finish(&mut out);
-    out.ended.extend(left);
+    for (_, slot) in table.finish(&mut out) {
+        out.ended.push(table.take(slot));
+    }
     out
 }
 
@@ -171,7 +172,7 @@ fn dissect(packets: &[&(Packet, Vec<u8>)], found: &mut Vec<Claim>) {
 fn label(
     mut collector: Collector,
     findings: &[Finding],
-    ended: Vec<Box<EndedFlow>>,
+    ended: Vec<EndedFlow>,
     take: &mut dyn FnMut(LabelledFlow),
 ) {
     for finding in findings {

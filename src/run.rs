@@ -109,7 +109,7 @@ enum Answer {
     /// What it makes of a batch, and what it holds then.
     Batch(Ended, Held),
     /// After the last batch: flows that the end of the capture has left, in order.
-    Left(Vec<Box<EndedFlow>>),
+    Left(Vec<EndedFlow>),
     /// After the last of those.
     GivenUp(GivenUp),
 }
@@ -277,7 +277,7 @@ fn collect(
             spent.most = held;
         }
         in_order(batch.findings).for_each(|finding| collector.learn(finding));
-        batch.ended.sort_unstable_by(|one, other| one.order(other));
+        batch.ended.sort_unstable_by(EndedFlow::order);
         if !label(collector, batch.ended.into_iter(), out) {
             return;
         }
@@ -285,7 +285,7 @@ fn collect(
     let mut left = left;
     loop {
         let next = iter::from_fn(|| take_first(&mut left)).take(FLOWS_AT_A_TIME);
-        let flows: Vec<Box<EndedFlow>> = next.collect();
+        let flows: Vec<EndedFlow> = next.collect();
         if flows.is_empty() {
             break;
         }
@@ -327,7 +327,7 @@ fn in_order(findings: Vec<Finding>) -> impl Iterator<Item = Finding> {
 /// Labels what can be labelled now; whether anyone is there to take it.
 fn label(
     collector: &mut Collector,
-    ended: impl Iterator<Item = Box<EndedFlow>>,
+    ended: impl Iterator<Item = EndedFlow>,
     out: &Sender<Vec<LabelledFlow>>,
 ) -> bool {
     let mut labelled = Vec::with_capacity(ended.size_hint().0.min(FLOWS_AT_A_TIME));
@@ -344,12 +344,12 @@ fn label(
 /// The flows that a worker has left at the end of the capture, as they come in.
 struct Left<'a> {
     from: &'a Receiver<Answer>,
-    flows: Peekable<IntoIter<Box<EndedFlow>>>,
+    flows: Peekable<IntoIter<EndedFlow>>,
     given_up: GivenUp,
 }
 
 impl<'a> Left<'a> {
-    fn new(from: &'a Receiver<Answer>, flows: Vec<Box<EndedFlow>>) -> Left<'a> {
+    fn new(from: &'a Receiver<Answer>, flows: Vec<EndedFlow>) -> Left<'a> {
         let mut left = Left {
             from,
             flows: flows.into_iter().peekable(),
@@ -371,7 +371,7 @@ impl<'a> Left<'a> {
 }
 
 /// Takes the first of the flows that all workers have left.
-fn take_first(left: &mut [Left]) -> Option<Box<EndedFlow>> {
+fn take_first(left: &mut [Left]) -> Option<EndedFlow> {
     let first = (left.iter_mut())
         .filter_map(|worker| worker.flows.peek().is_some().then_some(worker))
         .reduce(|one, other| match (one.flows.peek(), other.flows.peek()) {
@@ -586,20 +586,26 @@ impl Worker {
     /// flow in their order.
     fn finish(mut self, answers: &Sender<Answer>) -> Result<(), SendError<Answer>> {
         let mut out = Ended::default();
-        let count = self.held().flows as usize;
-        let mut left = Vec::with_capacity(count);
-        for table in &mut self.tables {
-            // The time lies beside the flow: to sort them few need be looked at.
-            left.extend(table.finish(&mut out).map(|flow| (flow.end, flow)));
+        let flows = self.held().flows as usize;
+        let mut left: Vec<(Timestamp, u32, u8)> = Vec::with_capacity(flows);
+        for (number, table) in (0..).zip(&mut self.tables) {
+            let slots = table.finish(&mut out).into_iter();
+            left.extend(slots.map(|(end, slot)| (end, slot, number)));
         }
         answers.send(Answer::Batch(out, Held::default()))?;
-        left.sort_unstable_by(|(end, flow), (its_end, other)| {
-            end.cmp(its_end).then_with(|| flow.order(other))
+        let table_of = |number: u8| usize::from(number);
+        left.sort_unstable_by(|(one, slot, table), (other, its, its_table)| {
+            let (table, its_table) = (table_of(*table), table_of(*its_table));
+            let order = || self.tables[table].order(*slot, &self.tables[its_table], *its);
+            one.cmp(other).then_with(order)
         });
-        let mut left = left.into_iter().map(|(_, flow)| flow);
+        let mut chunks = left.chunks(FLOWS_AT_A_TIME);
         loop {
             // Also an empty one: it says that no batch follows.
-            let flows: Vec<_> = left.by_ref().take(FLOWS_AT_A_TIME).collect();
+            let slots = chunks.next().unwrap_or_default().iter();
+            let take =
+                |(_, slot, table): &(Timestamp, u32, u8)| self.tables[table_of(*table)].take(*slot);
+            let flows: Vec<EndedFlow> = slots.map(take).collect();
             let is_last = flows.is_empty();
             answers.send(Answer::Left(flows))?;
             if is_last {

@@ -179,7 +179,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes a flow that has ended; gives to `out` what is labelled by now.
-    pub fn ended(&mut self, flow: Box<EndedFlow>, out: &mut dyn FnMut(LabelledFlow)) {
+    pub fn ended(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
         self.learn_hosts(&flow);
         if self.hold == Hold::Never {
             return self.release(flow, out);
@@ -278,13 +278,13 @@ impl<'a> Collector<'a> {
     }
 
     /// Labels a flow by what is known now.
-    fn release(&mut self, flow: Box<EndedFlow>, out: &mut dyn FnMut(LabelledFlow)) {
+    fn release(&mut self, flow: EndedFlow, out: &mut dyn FnMut(LabelledFlow)) {
         let (client, label) = self.judge(&flow);
         out(self.number(flow, client, label));
     }
 
     /// Gives a labelled flow the next number of the run.
-    fn number(&mut self, flow: Box<EndedFlow>, client: Direction, label: Label) -> LabelledFlow {
+    fn number(&mut self, flow: EndedFlow, client: Direction, label: Label) -> LabelledFlow {
         let id = self.next_id;
         self.next_id += 1;
         LabelledFlow {

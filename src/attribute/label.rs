@@ -166,7 +166,7 @@ pub struct LabelledFlow {
     /// Its number within the run, from 1 in the order in which flows are reported.
     pub id: u64,
     /// The flow.
-    pub flow: Box<EndedFlow>,
+    pub flow: EndedFlow,
     /// The direction in which the client sends.
     pub client: Direction,
     /// What it is called, and why.

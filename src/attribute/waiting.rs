@@ -5,10 +5,16 @@ use std::collections::VecDeque;
 use crate::flow::ended::EndedFlow;
 use crate::model::evidence::Evidence;
 
-/// A queue of flows.
+/// Flows in one piece. A queue of hundreds of thousands in one would be moved whole as it grows, and
+/// be there twice meanwhile.
+const PIECE: usize = 256;
+
+/// A queue of flows, in pieces.
 #[derive(Default)]
 pub(super) struct Waiting {
-    flows: VecDeque<Box<EndedFlow>>,
+    /// All but the first and the last are full; none is empty.
+    pieces: VecDeque<VecDeque<EndedFlow>>,
+    len: usize,
     /// What the claims of all of them weigh.
     claims: usize,
 }
@@ -16,12 +22,12 @@ pub(super) struct Waiting {
 impl Waiting {
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.flows.len()
+        self.len
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
+        self.len == 0
     }
 
     /// What the claims of all of them weigh, as [`Claim::weight`] has it.
@@ -32,14 +38,27 @@ impl Waiting {
     }
 
     /// Adds one behind the others.
-    pub fn push(&mut self, flow: Box<EndedFlow>) {
+    pub fn push(&mut self, flow: EndedFlow) {
+        self.len += 1;
         self.claims += weight(&flow);
-        self.flows.push_back(flow);
+        match self.pieces.back_mut() {
+            Some(last) if last.len() < PIECE => last.push_back(flow),
+            _ => {
+                let mut piece = VecDeque::with_capacity(PIECE);
+                piece.push_back(flow);
+                self.pieces.push_back(piece);
+            }
+        }
     }
 
     /// Takes out the first.
-    pub fn pop(&mut self) -> Option<Box<EndedFlow>> {
-        let flow = self.flows.pop_front()?;
+    pub fn pop(&mut self) -> Option<EndedFlow> {
+        let piece = self.pieces.front_mut()?;
+        let flow = piece.pop_front()?;
+        if piece.is_empty() {
+            self.pieces.pop_front();
+        }
+        self.len -= 1;
         self.claims -= weight(&flow);
         Some(flow)
     }
@@ -55,30 +74,28 @@ fn weight(flow: &EndedFlow) -> usize {
 mod tests {
     use super::*;
     use crate::attribute::samples;
-    use crate::dissect::smb;
-    use crate::model::evidence::Claim;
 
     #[test]
-    fn flows_leave_as_they_came_and_take_the_weight_of_their_claims_with_them() {
+    fn flows_leave_as_they_came_also_where_some_leave_before_others_come() {
         let mut waiting = Waiting::default();
         let (mut came, mut gone) = (0, 0);
-        for _ in 0..100 {
+        for _ in 0..4 * PIECE {
             for _ in 0..3 {
-                let mut flow = samples::flow(&[Claim::Speaks(smb::PROTOCOL)]);
+                let mut flow = samples::flow(&[]);
                 flow.first_frame.number = came;
-                waiting.push(Box::new(flow));
+                waiting.push(flow);
                 came += 1;
             }
             let first = waiting.pop().expect("some wait");
             assert_eq!(first.first_frame.number, gone);
             gone += 1;
             assert_eq!(waiting.len() as u64, came - gone);
-            assert_eq!(waiting.claims() as u64, came - gone);
         }
         while let Some(flow) = waiting.pop() {
             assert_eq!(flow.first_frame.number, gone);
             gone += 1;
         }
         assert_eq!((gone, waiting.len(), waiting.claims()), (came, 0, 0));
+        assert!(waiting.pieces.is_empty());
     }
 }

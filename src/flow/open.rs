@@ -1,5 +1,6 @@
 //! A flow that is going on: what each packet changes, and what is learned from its payload.
 
+use std::cmp::Ordering;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use thin_vec::ThinVec;
 
 use crate::dissect::Input;
-use crate::flow::ended::{EndedFlow, State};
+use crate::flow::ended::{EndedFlow, Rank, State};
 use crate::flow::key::{FlowKey, Way};
 use crate::flow::stopwatch::Stopwatch;
 use crate::flow::table::{Finding, GivenUp};
@@ -251,6 +252,20 @@ impl OpenFlow {
     /// Until when it may be silent.
     pub fn due(&self) -> Timestamp {
         self.hot.end.after(SILENCES[self.queue()])
+    }
+
+    /// Its order beside another flow, as [`EndedFlow::order`] has it.
+    pub fn order(&self, other: &OpenFlow) -> Ordering {
+        let ranks = self.rank().cmp(&other.rank());
+        (ranks.then_with(|| self.tuple().cmp(&other.tuple())))
+            .then_with(|| self.tunnel().cmp(&other.tunnel()))
+    }
+
+    fn rank(&self) -> Rank {
+        Rank {
+            end: self.hot.end,
+            first_frame: self.first_frame(),
+        }
     }
 
     /// The five-tuple of its first packet.

@@ -51,11 +51,6 @@ impl Slots {
         Some(flow)
     }
 
-    /// All flows in the order of their slots. Each piece is gone once the next one's flows come.
-    pub fn into_flows(self) -> impl Iterator<Item = OpenFlow> {
-        self.pieces.into_iter().flatten().flatten()
-    }
-
     /// How many bytes of memory they take, used or not.
     pub fn bytes(&self) -> usize {
         self.pieces.len() * PIECE * size_of::<Option<OpenFlow>>()

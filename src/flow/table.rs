@@ -4,6 +4,7 @@
 //! by capture time. What a flow proves is kept with it; what concerns other flows (an assigned
 //! endpoint) is handed out at once as a [`Finding`]. Next in line: `attribute`.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -155,7 +156,7 @@ struct Due {
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Flows that have ended.
-    pub ended: Vec<Box<EndedFlow>>,
+    pub ended: Vec<EndedFlow>,
     /// What concerns other flows.
     pub findings: Vec<Finding>,
 }
@@ -239,19 +240,35 @@ impl FlowTable {
         }
     }
 
-    /// The capture is over: what payload still proves goes to `out`. Gives back the flows that are
-    /// left, in no order; none is left here.
-    pub fn finish(&mut self, out: &mut Outcome) -> impl Iterator<Item = Box<EndedFlow>> + use<> {
+    /// The capture is over: what payload still proves goes to `out`. Gives back which flows are
+    /// left, each to be [taken](FlowTable::take) once, and when their last packets were captured.
+    pub fn finish(&mut self, out: &mut Outcome) -> Vec<(Timestamp, u32)> {
         // There are many flows now in other places at once; these are not needed any more.
         self.index = Index::default();
         self.queues = Default::default();
-        self.followed = VecDeque::new();
-        for slot in self.flows.used() {
-            self.stop_listening(slot, out);
-        }
-        self.evidence = 0;
-        let flows = std::mem::take(&mut self.flows);
-        (flows.into_flows()).map(|flow| Box::new(flow.into_ended(Some(State::Open))))
+        (self.flows.used().into_iter())
+            .map(|slot| {
+                self.stop_listening(slot, out);
+                (self.flow(slot).end(), slot)
+            })
+            .collect()
+    }
+
+    /// How the flow in `slot` is to be ordered beside one in `its` slot of another table.
+    pub fn order(&self, slot: u32, other: &FlowTable, its: u32) -> Ordering {
+        self.flow(slot).order(other.flow(its))
+    }
+
+    /// Takes out a flow that the end of the capture has left, as it stands.
+    ///
+    /// # Panics
+    ///
+    /// If it is taken twice.
+    pub fn take(&mut self, slot: u32) -> EndedFlow {
+        let flow = self.flows.take(slot);
+        let flow = flow.expect("each is taken once");
+        self.evidence -= flow.evidence_weight();
+        flow.into_ended(Some(State::Open))
     }
 
     /// What it holds at the moment.
@@ -459,7 +476,7 @@ impl FlowTable {
         let tag = self.places.tag(flow.key());
         self.index.remove(tag, slot);
         self.evidence -= flow.evidence_weight();
-        out.ended.push(Box::new(flow.into_ended(state)));
+        out.ended.push(flow.into_ended(state));
     }
 
     /// Whether the flow that was put in line is still going on.

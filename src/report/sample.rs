@@ -43,7 +43,7 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         port,
     };
     let start = Timestamp::from_nanos(1_156_534_340_651_502_000);
-    let flow = Box::new(EndedFlow {
+    let flow = EndedFlow {
         tuple: FiveTuple {
             source: peer(client, 50_000),
             destination: peer(1, port),
@@ -64,7 +64,7 @@ pub fn unknown(client: u8, port: u16) -> LabelledFlow {
         ttl: [Some(128), Some(64)],
         answer: None,
         evidence: Default::default(),
-    });
+    };
     let label = Label {
         service: None,
         application: None,

@@ -57,17 +57,17 @@ fn tuple(protocol: IpProtocol, client: (&str, u16), server: (&str, u16)) -> Five
 }
 
 /// A TCP flow from `client` to a port of the server, at that second, proving these claims.
-fn flow(at: u64, client: &str, port: u16, claims: &[Claim]) -> Box<EndedFlow> {
+fn flow(at: u64, client: &str, port: u16, claims: &[Claim]) -> EndedFlow {
     flow_to(at, (client, 50_000), (SERVER, port), claims)
 }
 
-fn flow_to(at: u64, client: (&str, u16), server: (&str, u16), claims: &[Claim]) -> Box<EndedFlow> {
+fn flow_to(at: u64, client: (&str, u16), server: (&str, u16), claims: &[Claim]) -> EndedFlow {
     let evidence = claims.iter().map(|claim| Evidence {
         claim: claim.clone(),
         frame: frame(at),
         time: seconds(at),
     });
-    Box::new(EndedFlow {
+    EndedFlow {
         tuple: tuple(IpProtocol::TCP, client, server),
         first_frame: frame(at),
         start: seconds(at),
@@ -84,7 +84,7 @@ fn flow_to(at: u64, client: (&str, u16), server: (&str, u16), claims: &[Claim]) 
         ttl: [None; 2],
         answer: None,
         evidence: evidence.collect(),
-    })
+    }
 }
 
 /// The server tells the client, in the frame of that second, where interfaces listen.
@@ -116,7 +116,7 @@ fn finding(at: u64, port: u16, claim: Claim) -> Finding {
 }
 
 /// The labels of `flows` after everything was learned: service id, basis, candidate ids.
-fn labels(findings: Vec<Finding>, flows: Vec<Box<EndedFlow>>) -> Vec<(String, Basis, Vec<String>)> {
+fn labels(findings: Vec<Finding>, flows: Vec<EndedFlow>) -> Vec<(String, Basis, Vec<String>)> {
     let catalog = Catalog::built_in();
     let networks = Networks::default();
     let mut collector = Collector::new(&catalog, &networks, Hold::ToTheEnd);
@@ -140,7 +140,7 @@ fn labels(findings: Vec<Finding>, flows: Vec<Box<EndedFlow>>) -> Vec<(String, Ba
         .collect()
 }
 
-fn services(findings: Vec<Finding>, flows: Vec<Box<EndedFlow>>) -> Vec<String> {
+fn services(findings: Vec<Finding>, flows: Vec<EndedFlow>) -> Vec<String> {
     labels(findings, flows)
         .into_iter()
         .map(|(service, ..)| service)
@@ -491,7 +491,7 @@ fn a_data_connection_that_ftp_arranged_belongs_to_ftp() {
 
 /// A flow of GRE between the same hosts as those of CLIENT, whose first packet, from the client or
 /// the server, carries this call id.
-fn call(number: u64, from: Direction, id: u32) -> Box<EndedFlow> {
+fn call(number: u64, from: Direction, id: u32) -> EndedFlow {
     let mut flow = flow(number, CLIENT, 0, &[]);
     flow.tuple.protocol = IpProtocol::GRE;
     flow.tuple.source.port = 0;

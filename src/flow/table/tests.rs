@@ -136,9 +136,10 @@ impl Wire {
         self.table.sweep(seconds(at), &mut self.out);
     }
 
-    fn finish(mut self) -> (Vec<Box<EndedFlow>>, GivenUp) {
-        let mut left: Vec<_> = self.table.finish(&mut self.out).collect();
-        left.sort_unstable_by(|one, other| one.order(other));
+    fn finish(mut self) -> (Vec<EndedFlow>, GivenUp) {
+        let mut left = self.table.finish(&mut self.out);
+        left.sort_unstable();
+        let left = left.into_iter().map(|(_, slot)| self.table.take(slot));
         self.out.ended.extend(left);
         (self.out.ended, self.table.given_up())
     }
@@ -334,8 +335,7 @@ fn packets_expected_together_find_the_flows_that_begin_and_end_meanwhile() {
         wire.table.packet(packet, b"?", expected, &mut wire.out);
     }
     let counts = |flow: &EndedFlow| (flow.tuple.source.port, flow.packets[0]);
-    let (flows, _) = wire.finish();
-    let flows: Vec<_> = flows.iter().map(|flow| counts(flow)).collect();
+    let flows: Vec<_> = wire.finish().0.iter().map(counts).collect();
     assert_eq!(flows, [(5000, 3), (5001, 1), (5000, 1)]);
 }
 
