@@ -74,12 +74,9 @@ const ALIVE: (&str, &str) = ("IOXIDResolver", "5");
 fn tshark(capture: &Path) -> Said {
     let options = ["-Y", FIELDS[FIELDS.len() - 1], "-E", "aggregator=|"];
     let mut said = Said::new();
-    for line in judge::tshark(capture, &options, FIELDS).lines() {
-        let columns: Vec<_> = line.split('\t').collect();
-        if let Ok(columns) = columns.try_into() {
-            packet(columns, &mut said);
-        }
-    }
+    judge::packets(capture, &options, FIELDS, |columns| {
+        packet(columns, &mut said);
+    });
     said
 }
 

@@ -142,12 +142,9 @@ struct Way {
 fn tshark(capture: &Path) -> Said {
     let options = ["-d", ODD_FTP, "-E", "aggregator=|"];
     let mut said = Said::default();
-    for line in judge::tshark(capture, &options, FIELDS).lines() {
-        let columns: Vec<_> = line.split('\t').collect();
-        if let Ok(columns) = columns.try_into() {
-            packet(columns, &mut said);
-        }
-    }
+    judge::packets(capture, &options, FIELDS, |columns| {
+        packet(columns, &mut said);
+    });
     said
 }
 

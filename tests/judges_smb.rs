@@ -73,12 +73,9 @@ impl Tshark {
     fn reads(capture: &Path) -> Tshark {
         let options = ["-Y", "smb || smb2 || mailslot", "-E", "aggregator=|"];
         let mut tshark = Tshark::default();
-        for line in judge::tshark(capture, &options, FIELDS).lines() {
-            let columns: Vec<_> = line.split('\t').collect();
-            if let Ok(columns) = columns.try_into() {
-                tshark.packet(columns);
-            }
-        }
+        judge::packets(capture, &options, FIELDS, |columns| {
+            tshark.packet(columns);
+        });
         tshark
     }
 

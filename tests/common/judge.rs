@@ -31,6 +31,21 @@ pub fn tshark(capture: &Path, options: &[&str], fields: &[&str]) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+/// The same, packet by packet: gives `packet` the columns of each.
+pub fn packets<const N: usize>(
+    capture: &Path,
+    options: &[&str],
+    fields: &[&str],
+    mut packet: impl FnMut([&str; N]),
+) {
+    for line in tshark(capture, options, fields).lines() {
+        let columns: Vec<_> = line.split('\t').collect();
+        if let Ok(columns) = columns.try_into() {
+            packet(columns);
+        }
+    }
+}
+
 /// The values of one of tshark's columns.
 pub fn all(column: &str) -> impl Iterator<Item = &str> {
     column.split(',').filter(|value| !value.is_empty())
